@@ -1,0 +1,1 @@
+"""The method, a folder a stage: pure modules beside one thin adapter to Dagster."""

@@ -1,0 +1,1 @@
+"""How well the scores of an arm separate abnormal from normal patients, and the report that says so."""

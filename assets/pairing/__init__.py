@@ -1,0 +1,1 @@
+"""Pseudo-pairs: abnormal and normal radiographs of different patients, held in one lung frame."""

@@ -1,0 +1,1 @@
+"""IT-PR: training-free alignment of both lungs to one reference lung."""

@@ -1,0 +1,183 @@
+"""The reference lung, and IT-PR: every lung moved to the reference in closed form, without training."""
+
+from functools import partial
+
+import dagster as dg
+import numpy as np
+
+from assets.images import F32, from_uint16, to_uint16
+from assets.pairing.frames import U8, Row
+from assets.pictures import outline, to_png
+from assets.prealignment.lung_coordinates import ReferenceFrame, prealign, reference_frame
+from assets.prealignment.preview import alignment_sheet, mean_image_sheet
+from assets.prealignment.reference_lung import medoid
+from assets.prealignment.settings import PrealignmentSettings, ReferenceSettings
+from assets.prealignment.warp import quantize, warp_image, warp_lungs
+from assets.radiographs.photometric import apply_window
+from assets.registration.folds import folded
+from assets.segmentation.quality import dice
+from assets.tables import CARRIED, PREALIGNED, REFERENCE_LUNG
+from resources.arrays import Arrays
+from resources.dagster_shapes import PICTURE_BYTES, column_schema, set_aside_table
+from resources.fitted import FittedModel, keep_or_fit
+from resources.incremental import Outcome, Refreshed, Task, row_key
+from resources.manifests import read_artifact
+from resources.partitions import COHORTS, SHARDS, all_shards_of, cohort_model
+from resources.stage_config import config_schema
+from resources.stage_run import StageRun, Store, recipe, stage_run
+
+REFERENCE_VERSION = "1"
+PREALIGNMENT_VERSION = "1"
+SHEET_ROWS = 6
+
+
+def windowed(run: StageRun, radiograph: Row, lungs: Row) -> F32:
+    """A radiograph's image through the window of its lungs."""
+    image = from_uint16(read_artifact(run.store, radiograph)["image"])
+    return apply_window(image, lungs["window_low"], lungs["window_high"])
+
+
+def _fit_reference(run: StageRun, candidates: list[Row], radiographs: dict[str, Row], _key: str) -> Outcome:
+    masks = [read_artifact(run.store, row)["lungs"] for row in candidates]
+    chosen = candidates[medoid(masks)]
+    lungs = read_artifact(run.store, chosen)["lungs"]
+    image = to_uint16(windowed(run, radiographs[chosen["radiograph_id"]], chosen))
+    columns = {"radiograph_id": chosen["radiograph_id"], "candidates": len(candidates)}
+    return Outcome(columns, {"lungs": lungs, "image": image})
+
+
+def _reference(run: StageRun, settings: ReferenceSettings) -> FittedModel:
+    radiographs = {row["radiograph_id"]: row for row in run.ok("radiographs")}
+    normals = [row for row in run.ok("lung_masks") if row["split"] == "train" and row["domain"] == "normal"]
+    chosen = sorted(normals, key=lambda row: row["radiograph_id"])[: settings.candidates]
+    if not chosen:
+        raise dg.Failure(
+            f"{run.cohort}: no normal training radiograph has a usable lung mask, so nothing can be the reference; "
+            "declare normal_labels, or look at the set-aside rows of lung_masks",
+            allow_retries=False,
+        )
+    return keep_or_fit(
+        run.store,
+        run.place,
+        recipe(run, settings, []),
+        [row["key"] for row in chosen],
+        partial(_fit_reference, run, chosen, radiographs),
+        refit=settings.refit,
+    )
+
+
+@dg.asset(
+    partitions_def=COHORTS,
+    deps=[all_shards_of("radiographs"), all_shards_of("lung_masks")],
+    group_name="prealignment",
+    kinds={"numpy", "parquet"},
+    owners=["team:imaging"],
+    code_version=REFERENCE_VERSION,
+    config_schema=config_schema(ReferenceSettings),
+    metadata=column_schema(REFERENCE_LUNG),
+)
+def reference_lung(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    """The cohort's one reference: the medoid of its training normals' lungs, kept until its basis changes."""
+    with stage_run(context, store, REFERENCE_VERSION) as run:
+        model = _reference(run, run.settings(ReferenceSettings))
+        shown = outline(from_uint16(model.arrays["image"]), model.arrays["lungs"])
+        done = Refreshed([model.row], int(model.computed), int(not model.computed), 0, 0.0)
+        return run.finish(done, REFERENCE_LUNG, {"decision": model.why}, {"reference": to_png(shown, PICTURE_BYTES)})
+
+
+def _outcome(
+    run: StageRun, frame: ReferenceFrame, reference: U8, radiograph: Row, mask: Row, settings: PrealignmentSettings
+) -> Outcome:
+    lungs = read_artifact(run.store, mask)["lungs"]
+    displacement = prealign(frame, lungs, settings)
+    warped = warp_lungs(lungs, displacement)
+    inside = reference > 0
+    columns = {
+        "dice_reference": dice(warped, reference),
+        "folded_share": float(np.mean(folded(displacement)[inside])),
+        "mean_shift": float(np.mean(np.hypot(*displacement)[inside])),
+    }
+    arrays: Arrays = {
+        "displacement": quantize(displacement),
+        "image": to_uint16(warp_image(windowed(run, radiograph, mask), displacement)),
+        "lungs": warped,
+    }
+    lesion = read_artifact(run.store, radiograph).get("lesion")
+    if lesion is not None:
+        arrays["lesion"] = warp_lungs((lesion > 0).astype(np.uint8), displacement)
+    return Outcome(columns, arrays)
+
+
+@dg.asset(
+    partitions_def=SHARDS,
+    deps=["radiographs", "lung_masks", cohort_model("reference_lung")],
+    group_name="prealignment",
+    kinds={"numpy", "parquet"},
+    owners=["team:imaging"],
+    code_version=PREALIGNMENT_VERSION,
+    config_schema=config_schema(PrealignmentSettings),
+    metadata=column_schema(PREALIGNED),
+    check_specs=[dg.AssetCheckSpec("no_folds", asset="prealigned_radiographs", description="IT-PR folds no lung")],
+)
+def prealigned_radiographs(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    """Every radiograph in the reference's lung coordinates (IT-PR), with its backward displacement field."""
+    with stage_run(context, store, PREALIGNMENT_VERSION) as run:
+        settings = run.settings(PrealignmentSettings)
+        radiographs = {row["radiograph_id"]: row for row in run.ok("radiographs", run.partition)}
+        masks = run.ok("lung_masks", run.partition)
+        reference = run.model("reference_lung")
+        arrays = read_artifact(run.store, reference)
+        frame = reference_frame(arrays["lungs"], settings)
+        done = run.refresh(
+            [
+                Task(
+                    row_key(run.stage, run.version, settings.model_dump(), [mask["key"], reference["key"]]),
+                    {name: mask[name] for name in CARRIED},
+                    partial(_outcome, run, frame, arrays["lungs"], radiographs[mask["radiograph_id"]], mask, settings),
+                )
+                for mask in masks
+            ]
+        )
+        return run.finish(
+            done,
+            PREALIGNED,
+            {"set_aside": set_aside_table(done.rows)},
+            _pictures(run, done.rows, radiographs, masks, arrays),
+            [no_folds(done.rows)],
+        )
+
+
+def no_folds(rows: list[Row]) -> dg.AssetCheckResult:
+    """Check that the fields of a stage fold at no pixel inside the reference lungs."""
+    worst = max((row["folded_share"] for row in rows if row["status"] == "ok"), default=0.0)
+    return dg.AssetCheckResult(
+        check_name="no_folds",
+        passed=worst == 0.0,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"largest_folded_share": worst},
+    )
+
+
+def _pictures(
+    run: StageRun, rows: list[Row], radiographs: dict[str, Row], masks: list[Row], reference: Arrays
+) -> dict[str, bytes]:
+    by_id = {row["radiograph_id"]: row for row in masks}
+    chosen = sorted((row for row in rows if row["status"] == "ok"), key=lambda row: row["radiograph_id"])
+    if not chosen:
+        return {}
+    before = [windowed(run, radiographs[row["radiograph_id"]], by_id[row["radiograph_id"]]) for row in chosen[:40]]
+    after = [from_uint16(read_artifact(run.store, row)["image"]) for row in chosen[:40]]
+    lungs = [read_artifact(run.store, by_id[row["radiograph_id"]])["lungs"] for row in chosen[:SHEET_ROWS]]
+    image = from_uint16(reference["image"])
+    sheet = alignment_sheet(
+        before[:SHEET_ROWS],
+        lungs,
+        after[:SHEET_ROWS],
+        reference["lungs"],
+        image,
+        [row["radiograph_id"][:6] for row in chosen[:SHEET_ROWS]],
+    )
+    return {
+        "alignment": to_png(sheet, PICTURE_BYTES),
+        "mean_image": to_png(mean_image_sheet(before, after), PICTURE_BYTES),
+    }

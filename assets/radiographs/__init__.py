@@ -1,0 +1,1 @@
+"""Radiographs: source files decoded, identified, split by patient and laid on one canvas."""

@@ -1,0 +1,231 @@
+"""Radiographs: source files of any kind decoded, checked and placed on one canvas, each patient in one split."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import dagster as dg
+
+from assets.images import from_uint16
+from assets.pairing.frames import Row
+from assets.pictures import contact_sheet, fitted, to_png, to_rgb
+from assets.radiographs.consistency import conflicting_patients, duplicate_reasons
+from assets.radiographs.declaration import CohortDeclaration, DeclarationError, parse_declaration
+from assets.radiographs.decoded import UnusableFile
+from assets.radiographs.dicom import source_patient
+from assets.radiographs.identity import pseudonym
+from assets.radiographs.ingest import SourceBytes, ingest, ingest_phantom
+from assets.radiographs.phantom.cohort import phantom_label
+from assets.radiographs.phantom.settings import PhantomSettings
+from assets.radiographs.settings import RadiographSettings
+from assets.radiographs.split import assign_split, shard_of
+from assets.radiographs.table import SourceRow, restrict_rows, rows_of, rows_of_listing, table_of
+from assets.tables import RADIOGRAPHS
+from resources.dagster_shapes import PICTURE_BYTES, checked, column_schema, set_aside_table
+from resources.home import patient_key
+from resources.incremental import Outcome, Task, row_key
+from resources.manifests import digest_of, read_artifact
+from resources.object_store import ObjectStore
+from resources.partitions import SHARDS
+from resources.stage_config import config_schema
+from resources.stage_run import StageRun, Store, stage_run
+
+VERSION = "1"
+# Splits and shards must be the same wherever the cohort is read, so they hang on a public key; it isn't stored.
+ASSIGNMENT_KEY = b"pseudopair split and shard"
+PHANTOM_KEY = b"phantoms are nobody"
+SHEET_ROWS = 18
+PIXEL_SETTINGS = {"size", "undo_squash", "low_percentile", "high_percentile", "min_contrast"}
+
+
+@dataclass(frozen=True)
+class _Files:
+    """Digests of a row's files, or why they cannot be read."""
+
+    digests: tuple[str, ...]
+    patient: str | None
+    problem: str = ""
+
+
+def _source_rows(declaration: CohortDeclaration, source: ObjectStore) -> list[SourceRow]:
+    try:
+        if declaration.table is None:
+            rows = rows_of_listing(declaration, sorted(source.find("")))
+        else:
+            rows = rows_of(declaration, table_of(source.read(declaration.table)))
+        if declaration.rows is not None:
+            rows = restrict_rows(rows, source.read(declaration.rows).decode("utf-8").splitlines())
+    except DeclarationError as error:
+        raise dg.Failure(f"cohort {declaration.name}: {error}", allow_retries=False) from None
+    except Exception as error:
+        raise dg.Failure(
+            f"cohort {declaration.name}: its root or table cannot be read ({type(error).__name__}); "
+            "check `root`, `table` and, for a remote root, its credentials",
+            allow_retries=False,
+        ) from error
+    if not rows:
+        raise dg.Failure(
+            f"cohort {declaration.name}: no image was found; check root, folders and pattern", allow_retries=False
+        )
+    return rows
+
+
+def _files(row: SourceRow, source: ObjectStore, in_header: bool) -> _Files:
+    digests: list[str] = []
+    patient = row.patient
+    for kind, path in (("image", row.image), ("lung mask", row.lung_mask), ("lesion mask", row.lesion_mask)):
+        if path is None:
+            digests.append("")
+            continue
+        try:
+            data = source.read(path)
+            if kind == "image" and in_header:
+                patient = source_patient(data)
+        except UnusableFile as error:
+            return _Files((), None, f"row {row.number}: {error}")
+        except Exception as error:
+            problem = (
+                f"row {row.number}: its {kind} file cannot be read ({type(error).__name__}); restore it or drop the row"
+            )
+            return _Files((), None, problem)
+        digests.append(digest_of(data))
+    return _Files(tuple(digests), patient)
+
+
+def _work(row: SourceRow, source: ObjectStore, settings: RadiographSettings) -> Outcome:
+    def read(path: str | None) -> bytes | None:
+        return None if path is None else source.read(path)
+
+    try:
+        columns, arrays = ingest(
+            row, SourceBytes(source.read(row.image), read(row.lung_mask), read(row.lesion_mask)), settings
+        )
+    except ValueError as error:
+        return Outcome(status="rejected", reason=f"row {row.number}: {error}")
+    return Outcome(columns, arrays)
+
+
+def _file_tasks(run: StageRun, declaration: CohortDeclaration, settings: RadiographSettings) -> Iterator[Task]:
+    source = ObjectStore(declaration.root, dict(declaration.storage_options))
+    rows = _source_rows(declaration, source)
+    conflicts = conflicting_patients(rows)
+    in_header = declaration.patient_rule == "header"
+    index = int(run.partition.rpartition("/")[2])
+    pixel_settings = settings.model_dump(include=PIXEL_SETTINGS)
+    key = patient_key()
+    for row in rows:
+        refusal = row.problem or conflicts.get(row.number, "")
+        # Which shard a row belongs to must not need its file, unless only the file knows the patient.
+        if not in_header and shard_of(_assignment(row.patient or row.image), declaration.shards) != index:
+            continue
+        files = _Files((), row.patient) if refusal else _files(row, source, in_header)
+        patient = files.patient or ""
+        if in_header and shard_of(_assignment(patient or row.image), declaration.shards) != index:
+            continue
+        if not refusal and not files.problem and not patient:
+            files = _Files(
+                (), None, f"row {row.number}: its header names no patient; set patient_from to column or name"
+            )
+        reason = f"row {row.number}: {refusal}" if refusal else files.problem
+        inputs = [*files.digests, json.dumps([row.boxes, row.true_aspect_wh])] if not reason else ["refused", reason]
+        yield Task(
+            row_key(run.stage, run.version, pixel_settings, inputs),
+            {
+                **_described(row),
+                "row": row.number,
+                "patient": pseudonym(patient, key) if patient else None,
+                "split": assign_split(
+                    _assignment(patient or row.image),
+                    settings.test_share,
+                    settings.validation_share,
+                    settings.split_seed,
+                ),
+                "file_digest": files.digests[0] if files.digests else None,
+            },
+            partial(_work, row, source, settings),
+            reason,
+        )
+
+
+def _described(row: SourceRow) -> dict[str, Any]:
+    given = {"domain": row.domain, "label": row.label, "view": row.view, "sex": row.sex, "age": row.age}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _assignment(patient: str) -> str:
+    return pseudonym(patient, ASSIGNMENT_KEY)
+
+
+def _phantom_tasks(run: StageRun, declaration: CohortDeclaration, settings: RadiographSettings) -> Iterator[Task]:
+    phantom = PhantomSettings(**{**(declaration.phantom or {}), "size": settings.size})
+    shard = int(run.partition.rpartition("/")[2])
+    for index in range(phantom.subjects):
+        patient = pseudonym(f"{phantom.seed}-{index}", PHANTOM_KEY)
+        if shard_of(patient, declaration.shards) != shard:
+            continue
+        label = phantom_label(index)
+        # The number of subjects does not shape any one of them.
+        key = row_key(run.stage, run.version, phantom.model_dump(exclude={"subjects"}), [str(index)])
+        carried = {
+            "row": index + 1,
+            "patient": patient,
+            "domain": label,
+            "label": label,
+            "split": assign_split(patient, settings.test_share, settings.validation_share, settings.split_seed),
+            "file_digest": key,
+        }
+        yield Task(key, carried, partial(_phantom_outcome, index, phantom))
+
+
+def _phantom_outcome(index: int, phantom: PhantomSettings) -> Outcome:
+    return Outcome(*ingest_phantom(index, phantom))
+
+
+def _set_aside_duplicates(rows: list[Row]) -> None:
+    usable = [row for row in rows if row["status"] == "ok"]
+    reasons = duplicate_reasons((row["row"], row["radiograph_id"], row["patient"], row["label"]) for row in usable)
+    for row in usable:
+        if row["row"] in reasons:
+            row["status"], row["reason"] = "rejected", f"row {row['row']}: {reasons[row['row']]}"
+
+
+@dg.asset(
+    partitions_def=SHARDS,
+    group_name="radiographs",
+    kinds={"python", "parquet"},
+    owners=["team:imaging"],
+    code_version=VERSION,
+    config_schema=config_schema(RadiographSettings),
+    metadata=column_schema(RADIOGRAPHS),
+    check_specs=[
+        dg.AssetCheckSpec("sources_usable", asset="radiographs", description="Most source files become radiographs")
+    ],
+)
+def radiographs(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    """Source files of a cohort (DICOM, PNG, JPEG, TIFF, phantoms) as 16-bit gray images on one canvas."""
+    with stage_run(context, store, VERSION) as run:
+        declaration = parse_declaration(run.mapping)
+        settings = run.settings(RadiographSettings)
+        if declaration.undo_squash:
+            settings = settings.model_copy(update={"undo_squash": True})
+        tasks = _phantom_tasks if declaration.kind == "phantom" else _file_tasks
+        done = run.refresh(list(tasks(run, declaration, settings)))
+        _set_aside_duplicates(done.rows)
+        return run.finish(
+            done,
+            RADIOGRAPHS,
+            {"set_aside": set_aside_table(done.rows)},
+            _pictures(run, done.rows),
+            [checked("sources_usable", done.rows, settings.share_set_aside)],
+        )
+
+
+def _pictures(run: StageRun, rows: list[Row]) -> dict[str, bytes]:
+    chosen = sorted((row for row in rows if row["status"] == "ok"), key=lambda row: row["radiograph_id"])[:SHEET_ROWS]
+    if not chosen:
+        return {}
+    tiles = [to_rgb(fitted(from_uint16(read_artifact(run.store, row)["image"]), 128)) for row in chosen]
+    captions = [f"{row['radiograph_id'][:6]} {row['label'][:12]}" for row in chosen]
+    return {"radiographs": to_png(contact_sheet(tiles, 6, captions), PICTURE_BYTES)}

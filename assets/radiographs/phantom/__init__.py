@@ -1,0 +1,1 @@
+"""Procedural frontal chest radiographs with known lungs, lesions and dense correspondence."""

@@ -1,0 +1,252 @@
+"""Rows of a cohort from its table, or from the names of its files."""
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from assets.radiographs.cells import Box, parse_age, parse_aspect, parse_boxes, parse_sex, text_of
+from assets.radiographs.declaration import CohortDeclaration, DeclarationError, Domain, path_problem
+
+
+@dataclass(frozen=True)
+class SourceRow:
+    """One radiograph as the source describes it, not yet read.
+
+    Attributes:
+        number: 1-based row of the table (its header not counted) or of the sorted listing; reasons name rows by it.
+        image: path below the root.
+        lung_mask: path below the root, or None.
+        lesion_mask: path below the root, or None.
+        patient: id in the source's words; None where the DICOM header names the patient. Identifying.
+        label: as the source says.
+        domain: what the label means; None only together with a problem.
+        boxes: (x, y, width, height, class) in source pixels.
+        view: upper case, or None.
+        sex: M, F or None.
+        age: years, or None.
+        true_aspect_wh: width / height before squashing, or None.
+        problem: why the row cannot be used, naming neither file nor patient; None if it can.
+    """
+
+    number: int
+    image: str = field(repr=False)
+    lung_mask: str | None = field(repr=False)
+    lesion_mask: str | None = field(repr=False)
+    patient: str | None = field(repr=False)
+    label: str
+    domain: Domain | None
+    boxes: tuple[Box, ...]
+    view: str | None
+    sex: str | None
+    age: float | None
+    true_aspect_wh: float | None
+    problem: str | None
+
+
+def table_of(data: bytes) -> pa.Table:
+    """Table of a Parquet or CSV file (UTF-8, comma); the bytes tell which.
+
+    All CSV cells stay text, so that the patient 007 does not become 7.
+
+    Raises:
+        DeclarationError: not readable, a repeated column, or a row of another length than the header.
+    """
+    if data[:4] == b"PAR1":
+        try:
+            return pq.read_table(io.BytesIO(data))
+        except (pa.ArrowException, OSError, ValueError):
+            raise DeclarationError("the table is a damaged Parquet file; copy it again") from None
+    try:
+        rows = list(csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True))
+    except (UnicodeDecodeError, csv.Error):
+        raise DeclarationError("the table is neither Parquet nor CSV in UTF-8; save it as one of these") from None
+    if not rows:
+        raise DeclarationError("the table is empty; expected a header and one row an image")
+    header, body = rows[0], [row for row in rows[1:] if row]
+    twice = [name for name, count in Counter(header).items() if count > 1]
+    if twice:
+        raise DeclarationError(f"the table has the column {twice[0]!r} twice; rename one")
+    for number, row in enumerate(body, start=1):
+        if len(row) != len(header):
+            raise DeclarationError(
+                f"row {number} of the table has {len(row)} cells, its header {len(header)}; quote cells with commas"
+            )
+    return pa.table({name: pa.array([row[i] for row in body], pa.string()) for i, name in enumerate(header)})
+
+
+def rows_of(declaration: CohortDeclaration, table: pa.Table) -> list[SourceRow]:
+    """Rows of a declared table; a row that cannot be used says why in `problem`.
+
+    Raises:
+        DeclarationError: a declared column is not in the table.
+    """
+    wanted = {role: column for role, column in declaration.columns.model_dump().items() if column is not None}
+    for role, column in wanted.items():
+        if column not in table.column_names:
+            raise DeclarationError(
+                f"columns.{role}: the table has no column {column!r}; it has {', '.join(table.column_names)}; "
+                f"correct columns.{role} in the declaration or the table"
+            )
+    cells = {role: table.column(column).to_pylist() for role, column in wanted.items()}
+    named = [
+        _row_of(declaration, number + 1, {role: values[number] for role, values in cells.items()})
+        for number in range(table.num_rows)
+    ]
+    return _without_repeats(named)
+
+
+def _row_of(declaration: CohortDeclaration, number: int, cells: dict[str, Any]) -> SourceRow:
+    image, label = text_of(cells["image"]) or "", text_of(cells["label"]) or ""
+    boxes, box_problem = parse_boxes(cells.get("boxes"))
+    aspect, aspect_problem = parse_aspect(cells.get("true_aspect_wh"))
+    patient, patient_problem = _patient(declaration, image, cells.get("patient"))
+    masks = {role: text_of(cells.get(role)) for role in ("lung_mask", "lesion_mask")}
+    mask_problem = next((f"{role} {why}" for role, path in masks.items() if path and (why := path_problem(path))), None)
+    problem = path_problem(image)
+    view = text_of(cells.get("view"))
+    return SourceRow(
+        number=number,
+        image=image,
+        lung_mask=masks["lung_mask"],
+        lesion_mask=masks["lesion_mask"],
+        patient=patient,
+        label=label,
+        domain=declaration.domain_of(label),
+        boxes=boxes,
+        view=view.upper() if view else None,
+        sex=parse_sex(cells.get("sex")),
+        age=parse_age(cells.get("age")),
+        true_aspect_wh=aspect,
+        problem=(f"image {problem}" if problem else None)
+        or mask_problem
+        or _label_problem(declaration, label)
+        or patient_problem
+        or box_problem
+        or aspect_problem,
+    )
+
+
+def _label_problem(declaration: CohortDeclaration, label: str) -> str | None:
+    if declaration.domain_of(label) is not None:
+        return None
+    if not label:
+        return "no label; fill the column"
+    return f"unknown label {label[:40]!r}; list it in normal_labels, abnormal_labels or other_labels"
+
+
+def _patient(declaration: CohortDeclaration, image: str, cell: object) -> tuple[str | None, str | None]:
+    """Patient id of a row, or the problem that leaves it without one."""
+    if declaration.patient_rule == "header":
+        return None, None
+    if declaration.patient_rule == "column":
+        patient = text_of(cell)
+        return patient, None if patient else "no patient id; fill the column or set patient_from: name"
+    match = re.fullmatch(declaration.patient_pattern, PurePosixPath(image).stem)
+    found = match["patient"] if match else None
+    if not (found or "").strip():
+        return None, "the file name does not match patient_pattern; mend the pattern or rename the file"
+    return found, None
+
+
+def _without_repeats(rows: list[SourceRow]) -> list[SourceRow]:
+    first: dict[str, int] = {}
+    checked = []
+    for row in rows:
+        seen = first.setdefault(row.image, row.number)
+        repeated = seen != row.number and row.problem is None
+        text = f"same image path as row {seen}; keep one of the two rows"
+        checked.append(replace(row, problem=text) if repeated else row)
+    return checked
+
+
+def rows_of_listing(declaration: CohortDeclaration, names: Sequence[str]) -> list[SourceRow]:
+    """Rows of a cohort declared by folders.
+
+    Args:
+        declaration: with `folders`.
+        names: paths of all files below the root, masks included, with forward slashes.
+
+    Returns:
+        One row for every file below a declared folder that matches the pattern, sorted by path; hidden files and
+        the mask folder are left out. The deepest folder that holds a file gives its label.
+    """
+    listed = set(names)
+    wanted = _glob_regex(declaration.pattern)
+    images = [
+        (name, folder)
+        for name in sorted(listed)
+        if wanted.fullmatch(name) and (folder := _folder_of(declaration, name)) is not None
+    ]
+    stems = Counter(PurePosixPath(name).stem for name, _ in images)
+    rows = []
+    for number, (name, folder) in enumerate(images, start=1):
+        row = _row_of(declaration, number, {"image": name, "label": declaration.folders[folder]})
+        mask, problem = _mask_of(declaration, name, listed, stems)
+        rows.append(replace(row, lung_mask=mask, problem=row.problem or problem))
+    return rows
+
+
+def _folder_of(declaration: CohortDeclaration, name: str) -> str | None:
+    parts = PurePosixPath(name).parts
+    if any(part.startswith(".") for part in parts):
+        return None
+    if declaration.mask_folder and PurePosixPath(name).is_relative_to(declaration.mask_folder):
+        return None
+    holding = [folder for folder in declaration.folders if PurePosixPath(name).is_relative_to(folder)]
+    return max(holding, key=lambda folder: len(PurePosixPath(folder).parts), default=None)
+
+
+def _mask_of(
+    declaration: CohortDeclaration, name: str, listed: set[str], stems: Counter[str]
+) -> tuple[str | None, str | None]:
+    """Listed mask of an image: at the image's own path below the mask folder, else directly in it."""
+    if declaration.mask_folder is None:
+        return None, None
+    folder, path = PurePosixPath(declaration.mask_folder), PurePosixPath(name)
+    own = str(folder / path.parent / (path.stem + declaration.mask_suffix))
+    flat = str(folder / (path.stem + declaration.mask_suffix))
+    if own in listed:
+        return own, None
+    if flat not in listed:
+        return None, None
+    if stems[path.stem] > 1:
+        return None, "several images share one mask's name; give each folder's masks a folder of their own"
+    return flat, None
+
+
+def _glob_regex(pattern: str) -> re.Pattern[str]:
+    """Glob as a regular expression: `*` and `?` stay within a folder, `**/` crosses any number of them."""
+    pieces = re.split(r"(\*\*/|\*\*|\*|\?)", pattern)
+    meaning = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    return re.compile("".join(meaning.get(piece, re.escape(piece)) for piece in pieces))
+
+
+def restrict_rows(rows: Sequence[SourceRow], lines: Iterable[str]) -> list[SourceRow]:
+    """Rows whose image is named by a line of the declaration's `rows` file; numbers stay those of the table.
+
+    Args:
+        rows: of the whole table or listing.
+        lines: image paths; blank lines and lines that start with # do not count.
+
+    Raises:
+        DeclarationError: a line names no row.
+    """
+    wanted = {number: line.strip() for number, line in enumerate(lines, start=1) if line.strip()}
+    wanted = {number: name for number, name in wanted.items() if not name.startswith("#")}
+    known = {row.image for row in rows}
+    unknown = [number for number, name in wanted.items() if name not in known]
+    if unknown:
+        raise DeclarationError(
+            f"rows: {len(unknown)} of {len(wanted)} lines name no image of the cohort, the first is line {unknown[0]}; "
+            "write image paths as the table does"
+        )
+    names = set(wanted.values())
+    return [row for row in rows if row.image in names]

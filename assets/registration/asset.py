@@ -1,0 +1,230 @@
+"""IT-DPR: a deformable refinement learned only from an image and its own pre-aligned copy."""
+
+from functools import partial
+from typing import Any
+
+import dagster as dg
+import numpy as np
+import torch
+
+from assets.images import from_uint16, to_uint16
+from assets.pairing.frames import Row
+from assets.pictures import to_png
+from assets.prealignment.asset import no_folds, windowed
+from assets.prealignment.preview import mean_image_sheet
+from assets.prealignment.warp import dequantize, warp_image, warp_lungs
+from assets.registration.folds import folded
+from assets.registration.inference import load_network, refine, velocity_displacement
+from assets.registration.network import RegistrationNetwork
+from assets.registration.preview import field_sheet, loss_curve
+from assets.registration.settings import RefinementSettings, RegistrationSettings
+from assets.registration.training import fit
+from assets.segmentation.quality import dice
+from assets.tables import CARRIED, REGISTERED, REGISTRATION_MODEL
+from resources.accelerator import Accelerator
+from resources.arrays import Arrays
+from resources.checkpoint_store import CheckpointStore
+from resources.dagster_shapes import PICTURE_BYTES, checked, column_schema, set_aside_table
+from resources.fitted import keep_or_fit
+from resources.incremental import Outcome, Refreshed, Task, row_key
+from resources.manifests import read_artifact
+from resources.progress import training_progress
+from resources.partitions import COHORTS, SHARDS, all_shards_of, cohort_model
+from resources.stage_config import config_schema
+from resources.stage_run import StageRun, Store, recipe, stage_run
+
+MODEL_VERSION = "1"
+REGISTRATION_VERSION = "1"
+WEIGHT = "network."
+
+
+def _fit(
+    run: StageRun, rows: list[Row], reference: Arrays, settings: RegistrationSettings, device: torch.device, key: str
+) -> Outcome:
+    radiographs = {row["radiograph_id"]: row for row in run.ok("radiographs")}
+    masks = {row["radiograph_id"]: row for row in run.ok("lung_masks")}
+    checkpoints = CheckpointStore(run.store, key)
+    ids = [row["radiograph_id"] for row in rows]
+    speak = training_progress(run.progress, "IT-DPR")
+    fitted = fit(
+        np.stack([windowed(run, radiographs[name], masks[name]) for name in ids]),
+        np.stack([read_artifact(run.store, masks[name])["lungs"] for name in ids]),
+        np.stack([dequantize(read_artifact(run.store, row)["displacement"]) for row in rows]),
+        reference["lungs"],
+        settings,
+        settings.seed,
+        device=device,
+        progress=lambda step, losses: speak(step, settings.steps, losses),
+        resume=checkpoints.load(),
+        checkpoint=checkpoints.save,
+    )
+    checkpoints.clear()
+    names = list(fitted.history[0])
+    history = np.array([[entry[name] for name in names] for entry in fitted.history], dtype=np.float32)
+    arrays = {WEIGHT + name: value.detach().cpu().numpy() for name, value in fitted.state.items()}
+    columns: dict[str, Any] = {"trained_on": len(rows), "steps": settings.steps, "final_loss": fitted.history[-1]["loss"]}
+    columns |= {"settings": settings.model_dump_json(), "history_columns": names}
+    return Outcome(columns, {**arrays, "history": history})
+
+
+@dg.asset(
+    partitions_def=COHORTS,
+    deps=[
+        all_shards_of("radiographs"),
+        all_shards_of("lung_masks"),
+        "reference_lung",
+        all_shards_of("prealigned_radiographs"),
+    ],
+    group_name="registration",
+    kinds={"pytorch", "parquet"},
+    owners=["team:imaging"],
+    code_version=MODEL_VERSION,
+    config_schema=config_schema(RegistrationSettings),
+    metadata=column_schema(REGISTRATION_MODEL),
+    pool="training",
+)
+def registration_model(
+    context: dg.AssetExecutionContext, store: Store, accelerator: Accelerator
+) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    """The IT-DPR network of a cohort, trained on its training part without labels, kept until its basis changes."""
+    with stage_run(context, store, MODEL_VERSION) as run:
+        settings = run.settings(RegistrationSettings)
+        reference = run.model("reference_lung")
+        rows = [row for row in run.ok("prealigned_radiographs") if row["split"] == "train"]
+        rows = sorted(rows, key=lambda row: row["radiograph_id"])
+        reference_arrays = read_artifact(run.store, reference)
+        model = keep_or_fit(
+            run.store,
+            run.place,
+            recipe(run, settings, [reference["key"]]),
+            [row["key"] for row in rows],
+            partial(_fit, run, rows, reference_arrays, settings, accelerator.torch_device()),
+        )
+        names = model.row["history_columns"]
+        history = [dict(zip(names, map(float, entry), strict=True)) for entry in model.arrays["history"]]
+        done = Refreshed([model.row], int(model.computed), int(not model.computed), 0, 0.0)
+        return run.finish(
+            done, REGISTRATION_MODEL, {"decision": model.why}, {"loss": to_png(loss_curve(history), PICTURE_BYTES)}
+        )
+
+
+def _refined(
+    run: StageRun,
+    network: RegistrationNetwork,
+    trained: RegistrationSettings,
+    reference: Arrays,
+    rows: tuple[Row, Row, Row],
+    settings: RefinementSettings,
+) -> Outcome:
+    radiograph, mask, prealigned = rows
+    lungs = read_artifact(run.store, mask)["lungs"]
+    image = windowed(run, radiograph, mask)
+    stored = read_artifact(run.store, prealigned)
+    velocity = refine(network, image, lungs, dequantize(stored["displacement"]), reference["lungs"], trained)
+    displacement = velocity_displacement(velocity, (image.shape[0], image.shape[1]), trained.integration_steps)
+    warped = warp_lungs(lungs, displacement)
+    inside = reference["lungs"] > 0
+    overlap = dice(warped, reference["lungs"])
+    columns = {
+        "dice_reference": overlap,
+        "folded_share": float(np.mean(folded(displacement)[inside])),
+        "mean_shift": float(np.mean(np.hypot(*displacement)[inside])),
+    }
+    arrays: Arrays = {"velocity": velocity, "image": to_uint16(warp_image(image, displacement)), "lungs": warped}
+    lesion = read_artifact(run.store, radiograph).get("lesion")
+    if lesion is not None:
+        arrays["lesion"] = warp_lungs((lesion > 0).astype(np.uint8), displacement)
+    if overlap < settings.smallest_dice:
+        reason = f"registered lungs overlap the reference's by Dice {overlap:.2f}; look at its mask"
+        return Outcome(columns, arrays, "needs_review", reason)
+    return Outcome(columns, arrays)
+
+
+@dg.asset(
+    partitions_def=SHARDS,
+    deps=[
+        "radiographs",
+        "lung_masks",
+        cohort_model("reference_lung"),
+        "prealigned_radiographs",
+        cohort_model("registration_model"),
+    ],
+    group_name="registration",
+    kinds={"pytorch", "parquet"},
+    owners=["team:imaging"],
+    code_version=REGISTRATION_VERSION,
+    config_schema=config_schema(RefinementSettings),
+    metadata=column_schema(REGISTERED),
+    check_specs=[
+        dg.AssetCheckSpec("no_folds", asset="registered_radiographs", description="IT-DPR folds no lung"),
+        dg.AssetCheckSpec(
+            "lungs_registered", asset="registered_radiographs", description="Few lungs miss the reference"
+        ),
+    ],
+)
+def registered_radiographs(
+    context: dg.AssetExecutionContext, store: Store, accelerator: Accelerator
+) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    """Every radiograph in the reference frame after IT-DPR; its velocity is stored, so the inverse is free."""
+    with stage_run(context, store, REGISTRATION_VERSION) as run:
+        settings = run.settings(RefinementSettings)
+        accelerator.torch_device()
+        by_stage = [
+            {row["radiograph_id"]: row for row in run.ok(stage, run.partition)}
+            for stage in ("radiographs", "lung_masks")
+        ]
+        prealigned = run.ok("prealigned_radiographs", run.partition)
+        reference, model = run.model("reference_lung"), run.model("registration_model")
+        reference_arrays, weights = read_artifact(run.store, reference), read_artifact(run.store, model)
+        trained = RegistrationSettings.model_validate_json(model["settings"])
+        state = {
+            name[len(WEIGHT) :]: torch.from_numpy(value) for name, value in weights.items() if name.startswith(WEIGHT)
+        }
+        network = load_network(state, trained)
+        done = run.refresh(
+            [
+                Task(
+                    row_key(
+                        run.stage,
+                        run.version,
+                        settings.model_dump(exclude={"share_set_aside"}),
+                        [row["key"], model["key"]],
+                    ),
+                    {name: row[name] for name in CARRIED},
+                    partial(
+                        _refined,
+                        run,
+                        network,
+                        trained,
+                        reference_arrays,
+                        (by_stage[0][row["radiograph_id"]], by_stage[1][row["radiograph_id"]], row),
+                        settings,
+                    ),
+                )
+                for row in prealigned
+            ]
+        )
+        pictures = _pictures(run, done.rows, prealigned, trained)
+        return run.finish(
+            done,
+            REGISTERED,
+            {"set_aside": set_aside_table(done.rows)},
+            pictures,
+            [no_folds(done.rows), checked("lungs_registered", done.rows, settings.share_set_aside)],
+        )
+
+
+def _pictures(run: StageRun, rows: list[Row], prealigned: list[Row], trained: RegistrationSettings) -> dict[str, bytes]:
+    before_by_id = {row["radiograph_id"]: row for row in prealigned}
+    chosen = sorted((row for row in rows if row["status"] == "ok"), key=lambda row: row["radiograph_id"])[:40]
+    if not chosen:
+        return {}
+    stored = [read_artifact(run.store, row) for row in chosen]
+    after = [from_uint16(arrays["image"]) for arrays in stored]
+    before = [from_uint16(read_artifact(run.store, before_by_id[row["radiograph_id"]])["image"]) for row in chosen]
+    first = after[0]
+    field = velocity_displacement(stored[0]["velocity"], (first.shape[0], first.shape[1]), trained.integration_steps)
+    return {
+        "field": to_png(field_sheet(first, field, folded(field)), PICTURE_BYTES),
+        "mean_image": to_png(mean_image_sheet(before, after), PICTURE_BYTES),
+    }

@@ -1,0 +1,22 @@
+"""Settings of the scoring stage."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class ScoringSettings(BaseModel):
+    """How an anomaly map becomes numbers and pictures.
+
+    Smoothing widths are given in pixels of a 256-pixel side and scaled with the side of the map, so that an arm
+    trained at 64 pixels is smoothed over the same anatomy.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    top_share: float = Field(
+        default=0.05, gt=0, le=1, description="share of the lung's pixels, highest first, averaged by the top5 scores"
+    )
+    display_sigma: float = Field(default=2.0, ge=0, description="Gaussian sigma of the maps shown, pixels at 256")
+    # pointing game: Zhang et al. 2018, arXiv:1608.00507; smoothing keeps one noisy pixel from deciding it
+    pointing_sigma: float = Field(
+        default=3.0, ge=0, description="Gaussian sigma before the pointing game, pixels at 256"
+    )

@@ -1,0 +1,1 @@
+"""Lung masks: threshold-based segmentation, clean-up and plausibility gates."""

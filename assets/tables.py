@@ -1,0 +1,152 @@
+"""Schemas of the manifests handed from stage to stage.
+
+Every per-image manifest holds COMMON: `key` and `artifact` are addressed by content, `patient` is a pseudonym, and
+only rows with status `ok` go downstream. A column that a set-aside row lacks is null.
+"""
+
+import pyarrow as pa
+
+_ROW = [
+    ("key", pa.string()),
+    ("status", pa.string()),
+    ("reason", pa.string()),
+    ("artifact", pa.string()),
+    ("artifact_digest", pa.string()),
+]
+
+_SUBJECT = [
+    ("radiograph_id", pa.string()),
+    ("patient", pa.string()),
+    ("domain", pa.string()),
+    ("label", pa.string()),
+    ("split", pa.string()),
+]
+
+COMMON = [*_SUBJECT, *_ROW]
+CARRIED = [name for name, _ in _SUBJECT]
+
+BOX = pa.struct(
+    [("x", pa.float64()), ("y", pa.float64()), ("width", pa.float64()), ("height", pa.float64()), ("kind", pa.string())]
+)
+
+RADIOGRAPHS = pa.schema(
+    [
+        ("row", pa.int32()),
+        *COMMON,
+        ("file_digest", pa.string()),
+        ("view", pa.string()),
+        ("sex", pa.string()),
+        ("age", pa.float64()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("bits", pa.int32()),
+        ("spacing_mm", pa.float64()),
+        ("scale_x", pa.float64()),
+        ("scale_y", pa.float64()),
+        ("offset_x", pa.float64()),
+        ("offset_y", pa.float64()),
+        ("boxes", pa.list_(BOX)),
+        ("has_lungs", pa.bool_()),
+        ("has_lesion", pa.bool_()),
+    ]
+)
+
+LUNG_MASKS = pa.schema(
+    [
+        *COMMON,
+        ("mask_source", pa.string()),
+        ("area_right", pa.float64()),
+        ("area_left", pa.float64()),
+        ("window_low", pa.float64()),
+        ("window_high", pa.float64()),
+        ("dice_supplied", pa.float64()),
+    ]
+)
+
+REFERENCE_LUNG = pa.schema([("radiograph_id", pa.string()), ("candidates", pa.int32()), ("recipe", pa.string()), *_ROW])
+
+PREALIGNED = pa.schema(
+    [*COMMON, ("dice_reference", pa.float64()), ("folded_share", pa.float64()), ("mean_shift", pa.float64())]
+)
+
+REGISTRATION_MODEL = pa.schema(
+    [
+        ("trained_on", pa.int32()),
+        ("steps", pa.int32()),
+        ("final_loss", pa.float64()),
+        ("settings", pa.string()),
+        ("history_columns", pa.list_(pa.string())),
+        ("recipe", pa.string()),
+        *_ROW,
+    ]
+)
+
+REGISTERED = pa.schema(
+    [*COMMON, ("dice_reference", pa.float64()), ("folded_share", pa.float64()), ("mean_shift", pa.float64())]
+)
+
+PSEUDO_PAIRS = pa.schema(
+    [
+        ("pair_id", pa.string()),
+        ("split", pa.string()),
+        *[
+            (f"{side}_{name}", pa.string())
+            for side in ("abnormal", "normal")
+            for name in ("id", "label", "patient", "key", "file_digest")
+        ],
+        ("reference", pa.string()),
+        ("registration_model", pa.string()),
+        *_ROW,
+    ]
+)
+
+TRANSLATOR = pa.schema(
+    [
+        ("arm", pa.string()),
+        ("alignment", pa.string()),
+        ("method", pa.string()),
+        ("seed", pa.int32()),
+        ("trained_normal", pa.int32()),
+        ("trained_abnormal", pa.int32()),
+        ("steps", pa.int32()),
+        ("settings", pa.string()),
+        ("history_columns", pa.list_(pa.string())),
+        *_ROW,
+    ]
+)
+
+ANOMALY_MAPS = pa.schema(
+    [
+        *COMMON,
+        ("arm", pa.string()),
+        ("alignment", pa.string()),
+        ("method", pa.string()),
+        ("seed", pa.int32()),
+        ("score_mean", pa.float64()),
+        ("score_top5", pa.float64()),
+        ("score_mean_positive", pa.float64()),
+        ("score_top5_positive", pa.float64()),
+        ("lesion_auc", pa.float64()),
+    ]
+)
+
+EVALUATION = pa.schema(
+    [
+        ("arm", pa.string()),
+        ("alignment", pa.string()),
+        ("method", pa.string()),
+        ("seed", pa.int32()),
+        ("score", pa.string()),
+        ("split", pa.string()),
+        ("headline", pa.bool_()),
+        ("normals", pa.int32()),
+        ("abnormals", pa.int32()),
+        ("auc", pa.float64()),
+        ("auc_low", pa.float64()),
+        ("auc_high", pa.float64()),
+        ("average_precision", pa.float64()),
+        ("sensitivity", pa.float64()),
+        ("lesion_auc", pa.float64()),
+        *_ROW,
+    ]
+)

@@ -1,0 +1,1 @@
+"""Image translation from abnormal to normal lungs: CycleGAN, CUT, and a PCA reconstruction as the yardstick."""

@@ -1,0 +1,136 @@
+"""CUT: one generator that must keep the content of every patch (Park et al. 2020, arXiv:2007.15651)."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from assets.translation.discriminators import PatchDiscriminator
+from assets.translation.domain import confine
+from assets.translation.generators import initial_generator, initialized
+from assets.translation.image_pool import ImagePool
+from assets.translation.losses import discriminator_lsgan, lsgan, patch_nce
+from assets.translation.optimization import adam, backpropagate, frozen
+from assets.translation.sampling import Batch
+from assets.translation.settings import TranslationPlan
+
+
+class PatchProjector(nn.Module):
+    """Two-layer perceptrons, one a feature layer, that project sampled feature vectors to the unit sphere.
+
+    Source: arXiv:2007.15651, section 3 and appendix C. Created at once from the known channel numbers, so that its
+    optimizer and its checkpoint hold it from the first step.
+
+    Args:
+        channels: channels of each feature layer.
+        width: dimensions of a projected vector.
+    """
+
+    def __init__(self, channels: Sequence[int], width: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            nn.Sequential(nn.Linear(count, width), nn.ReLU(inplace=True), nn.Linear(width, width)) for count in channels
+        )
+
+    def forward(self, features: Sequence[Tensor], positions: Sequence[Tensor]) -> list[Tensor]:
+        """Unit vectors (N, S, width) a layer, from features (N, C, h, w) at flat positions (S,) common to the batch."""
+        projected = []
+        for layer, feature, chosen in zip(self.layers, features, positions, strict=True):
+            vectors = feature.flatten(2)[:, :, chosen].transpose(1, 2)
+            projected.append(functional.normalize(layer(vectors).float(), dim=-1, eps=1e-7))
+        return projected
+
+
+def draw_positions(features: Sequence[Tensor], patches: int, randomness: torch.Generator) -> list[Tensor]:
+    """Flat positions (S,) in each feature map (N, C, h, w), drawn without repetition; S = min(patches, h w)."""
+    return [
+        torch.randperm(feature[0, 0].numel(), generator=randomness)[:patches].to(feature.device) for feature in features
+    ]
+
+
+class Cut:
+    """Networks and optimizers of one training.
+
+    Args:
+        plan: sizes, rates and weights.
+        weights: source of the initial weights, on the CPU.
+        device: where to train.
+    """
+
+    def __init__(self, plan: TranslationPlan, weights: torch.Generator, device: torch.device) -> None:
+        self.plan = plan
+        self.to_normal = initial_generator(
+            plan.generator_width, plan.generator_blocks, weights, residual=plan.residual
+        ).to(device)
+        self.judge_normal = initialized(
+            lambda: PatchDiscriminator(plan.discriminator_width, plan.discriminator_layers), weights
+        ).to(device)
+        self.projector = initialized(
+            lambda: PatchProjector(self.to_normal.feature_channels, plan.nce_width), weights
+        ).to(device)
+        self.pools: dict[str, ImagePool] = {}
+        self.networks: dict[str, nn.Module] = {
+            "to_normal": self.to_normal,
+            "judge_normal": self.judge_normal,
+            "projector": self.projector,
+        }
+        self.optimizers = {
+            "generator": adam([self.to_normal], plan),
+            "discriminator": adam([self.judge_normal], plan),
+            "projector": adam([self.projector], plan),
+        }
+
+    def step(self, abnormal: Batch, normal: Batch, randomness: torch.Generator, *, autocast: bool) -> dict[str, Tensor]:
+        """One update of the discriminator, then one of generator and projector with the discriminator frozen.
+
+        Args:
+            abnormal: batch of domain A.
+            normal: batch of domain B.
+            randomness: source of the patch positions, on the CPU.
+            autocast: compute in bfloat16.
+
+        Returns:
+            Scalar losses, detached: adversarial, nce, judge_normal.
+        """
+        sources = Batch(
+            torch.cat([abnormal.images, normal.images]) if self.plan.identity_nce else abnormal.images,
+            torch.cat([abnormal.inside, normal.inside]) if self.plan.identity_nce else abnormal.inside,
+        )
+        with torch.autocast(sources.images.device.type, dtype=torch.bfloat16, enabled=autocast):
+            raw, source_features = self.to_normal.forward_with_features(sources.images)
+            translated = confine(raw, sources.inside)
+        fake = translated[: len(abnormal.images)]
+        judged = self._update_discriminator(normal.images, fake.detach(), autocast=autocast)
+        with (
+            frozen([self.judge_normal]),
+            torch.autocast(sources.images.device.type, dtype=torch.bfloat16, enabled=autocast),
+        ):
+            adversarial = lsgan(self.judge_normal(fake), real=True)
+            nce = self._nce(source_features, translated, randomness)
+            self._update_generator(self.plan.adversarial_weight * adversarial + self.plan.nce_weight * nce)
+        return {"adversarial": adversarial.detach(), "nce": nce.detach(), "judge_normal": judged}
+
+    def _nce(self, source_features: list[Tensor], translated: Tensor, randomness: torch.Generator) -> Tensor:
+        """Mean over layers; abnormal and normal images weigh alike because their batches are equally large."""
+        positions = draw_positions(source_features, self.plan.nce_patches, randomness)
+        with torch.no_grad():
+            keys = self.projector(source_features, positions)
+        queries = self.projector(self.to_normal.features(translated), positions)
+        temperature = self.plan.nce_temperature
+        return torch.stack([patch_nce(q, k, temperature) for q, k in zip(queries, keys, strict=True)]).mean()
+
+    def _update_discriminator(self, real: Tensor, fake: Tensor, *, autocast: bool) -> Tensor:
+        self.optimizers["discriminator"].zero_grad()
+        with torch.autocast(real.device.type, dtype=torch.bfloat16, enabled=autocast):
+            loss = discriminator_lsgan(self.judge_normal(real), self.judge_normal(fake))
+        backpropagate(loss)
+        self.optimizers["discriminator"].step()
+        return loss.detach()
+
+    def _update_generator(self, loss: Tensor) -> None:
+        self.optimizers["generator"].zero_grad()
+        self.optimizers["projector"].zero_grad()
+        backpropagate(loss)
+        self.optimizers["generator"].step()
+        self.optimizers["projector"].step()

@@ -1,0 +1,120 @@
+"""The console command `pseudopair`."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from resources.home import COHORTS_VARIABLE, home, prepare_dagster_home, store_url
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Registered pseudo-pairs from chest radiographs.")
+shown = Console(highlight=False, soft_wrap=True)
+DEFAULT_PORT = 3000
+
+
+def _prepare() -> None:
+    # Waiting OpenMP threads that spin starve each other on a busy machine.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("DAGSTER_HOME", str(prepare_dagster_home()))
+
+
+def _stop(message: str) -> typer.Exit:
+    Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]stopped[/]: {message}", markup=True)
+    return typer.Exit(1)
+
+
+def _parse_settings(items: list[str]) -> dict[str, dict[str, Any]]:
+    overrides: dict[str, dict[str, Any]] = {}
+    for item in items:
+        target, equals, value = item.partition("=")
+        stage, dot, name = target.partition(".")
+        if not (equals and dot):
+            raise _stop(f"--set {item}: expected STAGE.SETTING=VALUE, e.g. lung_masks.source=pbtseg")
+        overrides.setdefault(stage, {})[name] = yaml.safe_load(value)
+    return overrides
+
+
+@app.command()
+def run(
+    cohort: Annotated[str, typer.Argument(help="Name of a declared cohort, or its YAML file")],
+    settings: Annotated[list[str] | None, typer.Option("--set", help="STAGE.SETTING=VALUE for this run")] = None,
+    all_arms: Annotated[bool, typer.Option(help="Every frame with every translator")] = False,
+    seeds: Annotated[int, typer.Option(min=1, max=20, help="Repeat each trained arm with this many seeds")] = 1,
+    until: Annotated[str | None, typer.Option(help="Last stage to run")] = None,
+) -> None:
+    """Materialise every stage of a cohort through Dagster; what is up to date is reused."""
+    _prepare()
+    from pipelines.cohort_files import CohortProblem, cohort_name
+
+    overrides = _parse_settings(settings or [])
+    try:
+        name = cohort_name(cohort)
+    except CohortProblem as problem:
+        raise _stop(str(problem)) from None
+    from pipelines.run import RunFailed, run_cohort
+    from pipelines.summary import print_summary
+
+    translator = overrides.setdefault("translator", {})
+    if all_arms:
+        from assets.translation.settings import every_arm
+
+        translator.setdefault("arms", every_arm())
+    if seeds > 1:
+        translator.setdefault("seeds", list(range(seeds)))
+    try:
+        tag = run_cohort(name, overrides, lambda line: shown.print(line, markup=False), until=until)
+    except RunFailed as failure:
+        raise _stop(str(failure)) from None
+    print_summary(name, tag, shown)
+
+
+@app.command()
+def ui(
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1")] = DEFAULT_PORT,
+) -> None:
+    """Start Dagster's web server and daemon on loopback, with this installation's home."""
+    _prepare()
+    root = Path(__file__).resolve().parents[1]
+    command = [
+        str(Path(sys.executable).with_name("dagster")),
+        "dev",
+        *("--host", "127.0.0.1"),
+        *("--port", str(port)),
+        *("--module-name", "pipelines.definitions"),
+        *("--working-directory", str(root)),
+    ]
+    shown.print(f"home: {home()}\nopen: http://127.0.0.1:{port}")
+    raise typer.Exit(subprocess.run(command, check=False).returncode)
+
+
+@app.command()
+def status(
+    cohort: Annotated[str | None, typer.Argument(help="Name of a cohort; all that have been run by default")] = None,
+) -> None:
+    """Say per stage and shard what is fresh, stale, failed or missing, and why."""
+    _prepare()
+    from pipelines.status import status_rows
+
+    table = Table("stage", "partition", "state", "ok", "set aside", "seconds", "why")
+    for row in status_rows(cohort):
+        table.add_row(row.stage, row.partition, row.state, row.ok, row.aside, row.seconds, row.why)
+    shown.print(f"store: {store_url()}")
+    shown.print(table)
+
+
+@app.command()
+def cohorts() -> None:
+    """List the declared cohorts, and the files that were left out with the reason."""
+    from pipelines.cohort_files import declared
+
+    table = Table("cohort", "title", "shards", "problem")
+    for item in declared():
+        table.add_row(item.name, item.title, str(item.shards), item.problem)
+    shown.print(table)
+    shown.print(f"more folders of cohort files: {COHORTS_VARIABLE}")

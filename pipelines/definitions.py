@@ -1,0 +1,35 @@
+"""What Dagster loads: the assets in the order of the stages, their jobs and resources."""
+
+import dagster as dg
+
+from assets.evaluation.asset import evaluation
+from assets.pairing.asset import pseudo_pairs
+from assets.prealignment.asset import prealigned_radiographs, reference_lung
+from assets.radiographs.asset import radiographs
+from assets.registration.asset import registered_radiographs, registration_model
+from assets.scoring.asset import anomaly_maps
+from assets.segmentation.asset import lung_masks
+from assets.translation.asset import translator
+from pipelines.console import console
+from pipelines.environments import resources
+from pipelines.jobs import jobs
+
+defs = dg.Definitions(
+    assets=[
+        radiographs,
+        lung_masks,
+        reference_lung,
+        prealigned_radiographs,
+        registration_model,
+        registered_radiographs,
+        pseudo_pairs,
+        translator,
+        anomaly_maps,
+        evaluation,
+    ],
+    jobs=jobs,
+    resources=resources(),
+    # A step process costs seconds; parallel work is concurrent runs, one a shard.
+    executor=dg.in_process_executor,
+    loggers={"console": console},
+)

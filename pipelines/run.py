@@ -1,0 +1,88 @@
+"""`pseudopair run`: the stages of one cohort, launched in order through Dagster under one tag."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import dagster as dg
+
+from pipelines.definitions import defs
+from pipelines.stages import STAGES, Stage
+
+RUN_TAG = "pseudopair/run"
+Echo = Callable[[str], None]
+
+
+class RunFailed(RuntimeError):
+    """A stage failed; the message says which, for which partition, why, and what to do."""
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One Dagster run to come: a job for one partition, and the stages in it."""
+
+    job: str
+    partition: str
+    stages: tuple[str, ...]
+
+
+def launches(cohort: str, until: str | None = None) -> Iterator[Launch]:
+    """The runs of a cohort in order: every shard of a per-image job, then the cohort's models, and so on.
+
+    Args:
+        cohort: the cohort's name.
+        until: name of the last stage to run; all of them by default.
+    """
+    for job, members in groupby(_stages_until(until), key=lambda stage: stage.job):
+        stages = list(members)
+        for partition in stages[0].partitions(cohort):
+            yield Launch(job, partition, tuple(stage.name for stage in stages))
+
+
+def run_cohort(cohort: str, overrides: dict[str, dict[str, Any]], echo: Echo, *, until: str | None = None) -> str:
+    """Materialise every stage of a cohort; returns the tag's value, under which the runs stand in the UI.
+
+    Raises:
+        RunFailed: a run failed. What was finished before it is kept.
+    """
+    tag = uuid.uuid4().hex[:12]
+    with dg.DagsterInstance.get() as instance:
+        for launch in launches(cohort, until):
+            echo(f"{' → '.join(launch.stages)}  [{launch.partition}]")
+            result = defs.resolve_job_def(launch.job).execute_in_process(
+                instance=instance,
+                partition_key=launch.partition,
+                asset_selection=[dg.AssetKey(name) for name in launch.stages],
+                tags={RUN_TAG: tag},
+                run_config=_run_config(launch, overrides),
+                raise_on_error=False,
+            )
+            if not result.success:
+                raise RunFailed(_failure(launch, result))
+    return tag
+
+
+def _stages_until(until: str | None) -> list[Stage]:
+    names = [stage.name for stage in STAGES]
+    if until is None:
+        return list(STAGES)
+    if until not in names:
+        raise RunFailed(f"there is no stage {until!r}; the stages are: {', '.join(names)}")
+    return list(STAGES[: names.index(until) + 1])
+
+
+def _run_config(launch: Launch, overrides: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    ops = {name: {"config": overrides[name]} for name in launch.stages if overrides.get(name)}
+    return {"ops": ops, "loggers": {"console": {"config": {"log_level": "INFO"}}}}
+
+
+def _failure(launch: Launch, result: dg.ExecuteInProcessResult) -> str:
+    for event in result.all_events:
+        if event.is_step_failure:
+            error = event.step_failure_data.error
+            cause = error.cause if error and error.cause else error
+            message = cause.message.strip() if cause else "no message"
+            return f"{event.step_key} [{launch.partition}] failed: {message} (run {result.run_id[:8]} in the UI)"
+    return f"{launch.job} [{launch.partition}] failed before a step began (run {result.run_id[:8]} in the UI)"

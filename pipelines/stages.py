@@ -1,0 +1,69 @@
+"""The stages in order: what each reads, which partitions it has, and the job that launches it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import BaseModel
+
+from pipelines.settings import STAGE_SETTINGS
+from resources.partitions import SHARDS_BY_COHORT
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One asset of the main line.
+
+    Attributes:
+        name: the asset's key.
+        level: whether it has a partition a shard or a cohort.
+        reads: upstream stages.
+        job: the job that `pseudopair run` launches it with.
+    """
+
+    name: str
+    level: Literal["shard", "cohort"]
+    reads: tuple[str, ...]
+    job: str
+
+    @property
+    def settings(self) -> type[BaseModel]:
+        """The stage's settings model."""
+        return STAGE_SETTINGS[self.name]
+
+    def partitions(self, cohort: str) -> list[str]:
+        """Partition keys of a cohort at this stage."""
+        return SHARDS_BY_COHORT[cohort] if self.level == "shard" else [cohort]
+
+
+MASKED = ("radiographs", "lung_masks")
+FRAMES = (*MASKED, "reference_lung", "prealigned_radiographs", "registered_radiographs")
+
+STAGES = (
+    Stage("radiographs", "shard", (), "sources"),
+    Stage("lung_masks", "shard", ("radiographs",), "sources"),
+    Stage("reference_lung", "cohort", MASKED, "reference"),
+    Stage("prealigned_radiographs", "shard", (*MASKED, "reference_lung"), "prealignment"),
+    Stage(
+        "registration_model",
+        "cohort",
+        (*MASKED, "reference_lung", "prealigned_radiographs"),
+        "registration_training",
+    ),
+    Stage(
+        "registered_radiographs",
+        "shard",
+        (*MASKED, "reference_lung", "prealigned_radiographs", "registration_model"),
+        "registration",
+    ),
+    Stage(
+        "pseudo_pairs",
+        "cohort",
+        ("radiographs", "reference_lung", "registration_model", "registered_radiographs"),
+        "training",
+    ),
+    Stage("translator", "cohort", (*FRAMES, "pseudo_pairs"), "training"),
+    Stage("anomaly_maps", "shard", (*FRAMES, "translator"), "scoring"),
+    Stage("evaluation", "cohort", (*FRAMES, "translator", "anomaly_maps"), "evaluate"),
+)
+STAGE_NAMES = tuple(stage.name for stage in STAGES)
+JOBS = {job: [stage.name for stage in STAGES if stage.job == job] for job in dict.fromkeys(s.job for s in STAGES)}

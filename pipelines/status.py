@@ -1,0 +1,96 @@
+"""What is fresh, stale, failed or missing, per stage and shard, and why (the UI tells it one at a time)."""
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pipelines.stages import STAGES, Stage
+from pipelines.versions import VERSIONS
+from resources.catalogue import entry_named
+from resources.home import store_url
+from resources.manifests import Place, read_pointer
+from resources.object_store import ObjectStore
+from resources.partitions import SHARDS_BY_COHORT
+
+State = Literal["fresh", "stale", "failed", "missing"]
+
+
+@dataclass(frozen=True)
+class StatusRow:
+    """One stage of one partition, as shown to a person."""
+
+    stage: str
+    partition: str
+    state: State
+    ok: str
+    aside: str
+    seconds: str
+    why: str
+
+
+def status_rows(cohort: str | None = None, store: ObjectStore | None = None) -> list[StatusRow]:
+    """State of every stage and partition of a cohort, or of every cohort that has any manifest.
+
+    Stale means: what was read has a newer manifest, the algorithm's version changed, the declared settings differ from
+    those used, or an upstream stage is itself stale.
+
+    Raises:
+        KeyError: no cohort has the name.
+    """
+    objects = store or ObjectStore(store_url())
+    names = [cohort] if cohort else [name for name in sorted(SHARDS_BY_COHORT) if _begun(objects, name)]
+    return [row for name in names for row in _cohort_rows(objects, name)]
+
+
+def _begun(store: ObjectStore, cohort: str) -> bool:
+    return any(read_pointer(store, Place("radiographs", shard)) for shard in SHARDS_BY_COHORT[cohort])
+
+
+def _cohort_rows(store: ObjectStore, cohort: str) -> list[StatusRow]:
+    declared = entry_named(cohort).mapping.get("settings", {})
+    rows: list[StatusRow] = []
+    stale: set[str] = set()
+    for stage in STAGES:
+        for partition in stage.partitions(cohort):
+            row = _row(store, stage, partition, declared.get(stage.name, {}), stale)
+            rows.append(row)
+            if row.state != "fresh":
+                stale.add(str(Place(stage.name, partition)))
+    return rows
+
+
+def _row(store: ObjectStore, stage: Stage, partition: str, declared: dict[str, Any], stale: set[str]) -> StatusRow:
+    place = Place(stage.name, partition)
+    failure = store.read_or_none(f"{place.folder}/FAILED.json")
+    pointer = read_pointer(store, place)
+    counts = ("", "", "") if pointer is None else _counts(pointer)
+    if failure is not None:
+        return StatusRow(stage.name, partition, "failed", *counts, json.loads(failure)["error"])
+    if pointer is None:
+        return StatusRow(stage.name, partition, "missing", *counts, "never completed")
+    why = _staleness(store, stage, pointer, declared, stale)
+    return StatusRow(stage.name, partition, "stale" if why else "fresh", *counts, why)
+
+
+def _counts(pointer: dict[str, Any]) -> tuple[str, str, str]:
+    aside = pointer["needs_review"] + pointer["rejected"] + pointer["failed"]
+    return str(pointer["ok"]), str(aside), f"{pointer['seconds']:.1f}"
+
+
+def _staleness(
+    store: ObjectStore, stage: Stage, pointer: dict[str, Any], declared: dict[str, Any], stale: set[str]
+) -> str:
+    if pointer["version"] != VERSIONS[stage.name]:
+        return f"algorithm version {pointer['version']} → {VERSIONS[stage.name]}"
+    wanted = stage.settings(**declared).model_dump()
+    changed = sorted(name for name in wanted if pointer["settings"].get(name) != wanted[name])
+    if changed:
+        return f"settings differ from the declaration: {', '.join(changed)}"
+    for parent, digest in pointer["parents"].items():
+        upstream, _, partition = parent.partition("@")
+        current = read_pointer(store, Place(upstream, partition))
+        if current is None or current["digest"] != digest:
+            return f"{parent} changed"
+        if parent in stale:
+            return f"{parent} is not fresh"
+    return ""

@@ -1,0 +1,23 @@
+"""Algorithm versions of the stages; raising one recomputes the stage and what depends on it."""
+
+from assets.evaluation.asset import VERSION as EVALUATION
+from assets.pairing.asset import VERSION as PAIRING
+from assets.prealignment.asset import PREALIGNMENT_VERSION, REFERENCE_VERSION
+from assets.radiographs.asset import VERSION as RADIOGRAPHS
+from assets.registration.asset import MODEL_VERSION, REGISTRATION_VERSION
+from assets.scoring.asset import VERSION as SCORING
+from assets.segmentation.asset import VERSION as SEGMENTATION
+from assets.translation.asset import VERSION as TRANSLATION
+
+VERSIONS = {
+    "radiographs": RADIOGRAPHS,
+    "lung_masks": SEGMENTATION,
+    "reference_lung": REFERENCE_VERSION,
+    "prealigned_radiographs": PREALIGNMENT_VERSION,
+    "registration_model": MODEL_VERSION,
+    "registered_radiographs": REGISTRATION_VERSION,
+    "pseudo_pairs": PAIRING,
+    "translator": TRANSLATION,
+    "anomaly_maps": SCORING,
+    "evaluation": EVALUATION,
+}

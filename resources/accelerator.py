@@ -1,0 +1,39 @@
+"""The device that networks run on, as a Dagster resource."""
+
+import os
+from typing import Literal
+
+import dagster as dg
+import torch
+
+
+class Accelerator(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Chooses device, threads and reduced precision.
+
+    Attributes:
+        device: `auto` takes a CUDA device where torch sees one, else the CPU.
+        threads: CPU threads of torch; 0 takes the processors this process may use.
+        reduced_precision: `auto` uses bfloat16 where the hardware multiplies it (CUDA, or a CPU with AMX).
+    """
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: int = 0
+    reduced_precision: Literal["auto", "on", "off"] = "auto"
+
+    def torch_device(self) -> torch.device:
+        """The device; also sets torch's thread count for this process.
+
+        Raises:
+            ValueError: CUDA was asked for and torch sees none.
+        """
+        torch.set_num_threads(self.threads or len(os.sched_getaffinity(0)))
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise ValueError("device 'cuda' was asked for, but torch sees no CUDA device; use 'auto' or 'cpu'")
+        use_cuda = self.device != "cpu" and torch.cuda.is_available()
+        return torch.device("cuda" if use_cuda else "cpu")
+
+    def autocast(self) -> bool:
+        """Whether networks train in bfloat16."""
+        if self.reduced_precision != "auto":
+            return self.reduced_precision == "on"
+        return torch.cuda.is_available() or bool(torch.cpu._is_amx_tile_supported())

@@ -1,0 +1,179 @@
+"""Incremental stages: rows whose key already has its artefact are reused, the rest is computed."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from resources.arrays import Arrays, CorruptArtifact, decode_columns, encode
+from resources.manifests import Place, digest_of, fingerprint, read_manifest
+from resources.object_store import ObjectStore
+from resources.progress import PROGRESS_SECONDS
+
+Status = Literal["ok", "needs_review", "rejected", "failed"]
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one row came to: its own columns, and the arrays of its artefact (None where nothing is stored)."""
+
+    columns: dict[str, Any] = field(default_factory=dict)
+    arrays: Arrays | None = None
+    status: Status = "ok"
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One row to have: its key, what it carries over from upstream, and how to compute it if it must be.
+
+    Attributes:
+        key: see `row_key`.
+        carried: columns copied from upstream at every run, reused or not.
+        work: computes the row; called only when the key has no artefact.
+        refusal: reason for which the row is rejected without any work.
+    """
+
+    key: str
+    carried: dict[str, Any]
+    work: Callable[[], Outcome]
+    refusal: str = ""
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """A stage's rows after a run, not yet published.
+
+    Attributes:
+        rows: one dictionary a task, in the tasks' order.
+        computed: rows computed in this run.
+        reused: rows taken from the previous manifest.
+        resumed: rows taken from artefacts of a run that was cut off before its manifest.
+        seconds: wall time.
+    """
+
+    rows: list[dict[str, Any]]
+    computed: int
+    reused: int
+    resumed: int
+    seconds: float
+
+    def counts(self) -> dict[str, int]:
+        """Planned, computed, reused and resumed rows, and rows by status."""
+        by_status = Counter(row["status"] for row in self.rows)
+        return {
+            "planned": len(self.rows),
+            "computed": self.computed,
+            "reused": self.reused,
+            "resumed": self.resumed,
+            **{status: by_status.get(status, 0) for status in ("ok", "needs_review", "rejected", "failed")},
+        }
+
+    def table(self, schema: pa.Schema) -> pa.Table:
+        """The rows as a table; columns that a refused row lacks are null."""
+        names = schema.names
+        return pa.Table.from_pylist([{name: row.get(name) for name in names} for row in self.rows], schema=schema)
+
+
+def row_key(stage: str, version: str, settings: dict[str, Any], inputs: Sequence[str]) -> str:
+    """Key of a row: a hash of what it is made from, so equal keys mean equal artefacts.
+
+    Args:
+        stage: the stage's name.
+        version: the stage's algorithm version.
+        settings: only the settings that change this stage's result.
+        inputs: keys or digests of everything that the row reads, in a fixed order.
+    """
+    return fingerprint({"stage": stage, "version": version, "settings": settings, "inputs": list(inputs)})
+
+
+def refresh(
+    store: ObjectStore,
+    place: Place,
+    tasks: Sequence[Task],
+    progress: Progress,
+    *,
+    retry_failed: bool = False,
+) -> Refreshed:
+    """Bring the rows of one stage and partition up to date.
+
+    A row is reused when the previous manifest has its key and its artefact is there; rejected and failed rows are
+    reused by key alone, unless `retry_failed`. Artefacts that lie there without a manifest row (a run was killed) are
+    taken up from their own headers. An exception while computing a row makes that row `failed` with its reason;
+    errors of the store stop the run.
+    """
+    started = time.monotonic()
+    table = read_manifest(store, place)
+    previous = {row["key"]: row for row in table.to_pylist()} if table is not None else {}
+    present = store.find(f"{place.folder}/artifacts")
+    rows: list[dict[str, Any]] = []
+    tally: Counter[str] = Counter()
+    spoken = started
+    for position, task in enumerate(tasks, start=1):
+        how, own = _have(store, place, task, previous.get(task.key), present, retry_failed)
+        if own is None:
+            how, own = "computed", _compute(store, place, task)
+        tally[how] += 1
+        rows.append({**own, **task.carried, "key": task.key})
+        if time.monotonic() - spoken > PROGRESS_SECONDS:
+            spoken = time.monotonic()
+            progress(_line(place, position, len(tasks), spoken - started))
+    seconds = time.monotonic() - started
+    return Refreshed(rows, tally["computed"], tally["reused"], tally["resumed"], seconds)
+
+
+def _have(
+    store: ObjectStore,
+    place: Place,
+    task: Task,
+    before: dict[str, Any] | None,
+    present: set[str],
+    retry_failed: bool,
+) -> tuple[str, dict[str, Any] | None]:
+    if task.refusal:
+        return "refused", _unstored("rejected", task.refusal)
+    path = place.artifact(task.key)
+    if path in present:
+        if before is not None and before["status"] == "ok":
+            return "reused", before
+        # A set-aside row is judged anew from what was computed: what set it aside may be gone.
+        adopted = _adopt(store, path)
+        return ("resumed" if before is None else "reused"), adopted
+    if before is not None and not before["artifact"] and not retry_failed:
+        return "reused", before
+    return "missing", None
+
+
+def _adopt(store: ObjectStore, path: str) -> dict[str, Any] | None:
+    data = store.read(path)
+    try:
+        return {**decode_columns(data), "artifact": path, "artifact_digest": digest_of(data)}
+    except CorruptArtifact:
+        return None
+
+
+def _compute(store: ObjectStore, place: Place, task: Task) -> dict[str, Any]:
+    try:
+        outcome = task.work()
+    except Exception as error:
+        return _unstored("failed", f"{type(error).__name__}: {error}")
+    if outcome.arrays is None:
+        return {**outcome.columns, **_unstored(outcome.status, outcome.reason)}
+    columns = {**outcome.columns, "status": outcome.status, "reason": outcome.reason}
+    data = encode(outcome.arrays, columns)
+    path = place.artifact(task.key)
+    store.write(path, data)
+    return {**columns, "artifact": path, "artifact_digest": digest_of(data)}
+
+
+def _unstored(status: Status, reason: str) -> dict[str, Any]:
+    return {"status": status, "reason": reason, "artifact": "", "artifact_digest": ""}
+
+
+def _line(place: Place, done: int, total: int, elapsed: float) -> str:
+    rate = done / max(elapsed, 1e-9)
+    return f"{place}: {done} of {total} rows, {rate:.1f} a second, {(total - done) / rate:.0f} s left"

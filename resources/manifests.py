@@ -1,0 +1,123 @@
+"""Manifests: immutable Parquet files named by their digest, and one small pointer a stage and partition, written last.
+
+Layout below the store's root:
+
+    stages/<stage>/<partition>/CURRENT.json            pointer: digest, counts, parents, settings, run
+    stages/<stage>/<partition>/manifests/<digest>.parquet
+    stages/<stage>/<partition>/artifacts/<k>/<key>.safetensors
+    stages/<stage>/<partition>/FAILED.json             there only after a failed run
+"""
+
+import hashlib
+import io
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from resources.arrays import Arrays, CorruptArtifact, decode
+from resources.object_store import ObjectStore
+
+
+@dataclass(frozen=True)
+class Place:
+    """One stage of one partition, e.g. ("lung_masks", "phantom/0")."""
+
+    stage: str
+    partition: str
+
+    @property
+    def folder(self) -> str:
+        """Folder below the store's root."""
+        return f"stages/{self.stage}/{self.partition}"
+
+    def artifact(self, key: str) -> str:
+        """Path of the artefact of a row key."""
+        return f"{self.folder}/artifacts/{key[:2]}/{key}.safetensors"
+
+    def manifest(self, digest: str) -> str:
+        """Path of a manifest by its digest."""
+        return f"{self.folder}/manifests/{digest}.parquet"
+
+    def __str__(self) -> str:
+        return f"{self.stage}@{self.partition}"
+
+
+def fingerprint(value: object) -> str:
+    """SHA-256 (32 hex digits) of a JSON-able value in canonical form."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:32]
+
+
+def digest_of(data: bytes) -> str:
+    """SHA-256 (64 hex digits) of bytes."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def table_bytes(table: pa.Table) -> bytes:
+    """A table as Parquet; equal tables give equal bytes."""
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def read_pointer(store: ObjectStore, place: Place) -> dict[str, Any] | None:
+    """The pointer record of a stage and partition, None if it never completed."""
+    data = store.read_or_none(f"{place.folder}/CURRENT.json")
+    return None if data is None else dict(json.loads(data))
+
+
+def read_manifest(store: ObjectStore, place: Place) -> pa.Table | None:
+    """The current manifest, None if there is none."""
+    pointer = read_pointer(store, place)
+    if pointer is None:
+        return None
+    return pq.read_table(io.BytesIO(store.read(place.manifest(pointer["digest"]))))
+
+
+def require_manifest(store: ObjectStore, place: Place) -> pa.Table:
+    """The current manifest.
+
+    Raises:
+        FileNotFoundError: the stage has not run for this partition.
+    """
+    table = read_manifest(store, place)
+    if table is None:
+        raise FileNotFoundError(f"{place} has no manifest yet; materialise {place.stage} for {place.partition} first")
+    return table
+
+
+def ok_rows(table: pa.Table) -> list[dict[str, Any]]:
+    """Rows that may go downstream, as dictionaries."""
+    return [row for row in table.to_pylist() if row["status"] == "ok"]
+
+
+def publish(store: ObjectStore, place: Place, table: pa.Table, record: dict[str, Any]) -> str:
+    """Write the manifest, then the pointer to it; returns the manifest's digest.
+
+    Raises:
+        StoreConflict: another run published first (S3).
+    """
+    before = store.version(f"{place.folder}/CURRENT.json")
+    data = table_bytes(table)
+    digest = digest_of(data)
+    store.write(place.manifest(digest), data)
+    pointer = json.dumps({"digest": digest, "rows": table.num_rows, **record}, sort_keys=True, indent=1)
+    store.replace(f"{place.folder}/CURRENT.json", pointer.encode(), before)
+    store.delete(f"{place.folder}/FAILED.json")
+    return digest
+
+
+def read_artifact(store: ObjectStore, row: dict[str, Any]) -> Arrays:
+    """Arrays of a manifest row, checked against the digest that the manifest holds.
+
+    Raises:
+        CorruptArtifact: missing, or not the bytes that were written.
+    """
+    data = store.read_or_none(row["artifact"])
+    if data is None:
+        raise CorruptArtifact(f"{row['artifact']} is missing; run its stage again, it comes back")
+    if digest_of(data) != row["artifact_digest"]:
+        raise CorruptArtifact(f"{row['artifact']} was altered after it was written; delete it and run its stage again")
+    return decode(data)

@@ -1,0 +1,200 @@
+"""One run of one stage and partition: where it reads and writes, what it reports to Dagster."""
+
+import json
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import dagster as dg
+import pyarrow as pa
+from pydantic import BaseModel
+
+from resources.catalogue import entry_named
+from resources.dagster_shapes import picture
+from resources.incremental import Progress, Refreshed, Task, refresh
+from resources.manifests import Place, fingerprint, publish, read_manifest, read_pointer, require_manifest
+from resources.object_store import ObjectStore
+from resources.partitions import SHARDS_BY_COHORT, cohort_of
+from resources.stage_config import resolve
+
+S = TypeVar("S", bound=BaseModel)
+
+
+class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The artefact store as a Dagster resource.
+
+    Attributes:
+        root: folder or fsspec URL; credentials of a remote store come from its own environment variables.
+    """
+
+    root: str
+
+    def objects(self) -> ObjectStore:
+        """The object store at the root."""
+        return ObjectStore(self.root)
+
+
+@dataclass
+class StageRun:
+    """What a stage's adapter needs while it runs.
+
+    Attributes:
+        store: the object store.
+        stage: the asset's name.
+        version: its algorithm version.
+        partition: shard or cohort key.
+        cohort: the cohort's name.
+        mapping: the cohort's declaration as a mapping.
+        launched: configuration set for this launch.
+        parents: manifest digests that this run has read, by stage and partition.
+        run_id: Dagster's run.
+        progress: one line for the log.
+    """
+
+    store: ObjectStore
+    stage: str
+    version: str
+    partition: str
+    cohort: str
+    mapping: dict[str, Any]
+    launched: dict[str, Any]
+    run_id: str
+    progress: Progress
+    parents: dict[str, str] = field(default_factory=dict)
+    settings_used: dict[str, Any] = field(default_factory=dict)
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def place(self) -> Place:
+        """This stage and partition in the store."""
+        return Place(self.stage, self.partition)
+
+    def settings(self, kind: type[S]) -> S:
+        """Settings of this run, recorded with its manifest."""
+        declared = self.mapping.get("settings", {}).get(self.stage, {})
+        settings = resolve(kind, declared, self.launched)
+        self.settings_used = settings.model_dump()
+        return settings
+
+    def rows(self, stage: str, partition: str | None = None) -> list[dict[str, Any]]:
+        """Rows of an upstream stage: of the same partition, or of every shard of this run's cohort.
+
+        Raises:
+            FileNotFoundError: it has not run yet.
+        """
+        rows: list[dict[str, Any]] = []
+        for key in [partition] if partition else self._partitions():
+            place = Place(stage, key)
+            rows.extend(require_manifest(self.store, place).to_pylist())
+            pointer = read_pointer(self.store, place)
+            self.parents[str(place)] = pointer["digest"] if pointer else ""
+        return rows
+
+    def ok(self, stage: str, partition: str | None = None) -> list[dict[str, Any]]:
+        """Upstream rows that may go on."""
+        return [row for row in self.rows(stage, partition) if row["status"] == "ok"]
+
+    def model(self, stage: str) -> dict[str, Any]:
+        """The single row of a model of this run's cohort."""
+        return self.rows(stage, self.cohort)[0]
+
+    def known_keys(self) -> set[str]:
+        """Row keys of this stage's previous manifest."""
+        table = read_manifest(self.store, self.place)
+        return set() if table is None else set(table.column("key").to_pylist())
+
+    def refresh(self, tasks: Sequence[Task]) -> Refreshed:
+        """Bring this stage's rows up to date."""
+        return refresh(self.store, self.place, tasks, self.progress)
+
+    def finish(
+        self,
+        refreshed: Refreshed,
+        schema: pa.Schema,
+        metadata: dict[str, Any],
+        pictures: dict[str, bytes] | None = None,
+        checks: Sequence[dg.AssetCheckResult] = (),
+    ) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        """Publish the manifest and report counts, pictures and checks; the data version is the manifest's digest."""
+        counts = refreshed.counts()
+        table = refreshed.table(schema)
+        seconds = round(time.monotonic() - self.started, 2)
+        record = {
+            "stage": self.stage,
+            "partition": self.partition,
+            "version": self.version,
+            "settings": self.settings_used,
+            "parents": self.parents,
+            "run_id": self.run_id,
+            "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seconds": seconds,
+            **counts,
+        }
+        digest = publish(self.store, self.place, table, record)
+        self.progress(_summary(self.place, counts, seconds))
+        shown = {
+            **counts,
+            "seconds": seconds,
+            "dagster/row_count": table.num_rows,
+            "dagster/uri": self.store.uri(self.place.manifest(digest)),
+            "settings": dg.MetadataValue.json(self.settings_used),
+            **metadata,
+            **self._pictures(pictures or {}),
+        }
+        return dg.MaterializeResult(
+            metadata=shown, data_version=dg.DataVersion(digest[:16]), check_results=list(checks)
+        )
+
+    def _pictures(self, pictures: dict[str, bytes]) -> dict[str, dg.MarkdownMetadataValue]:
+        """Keep the pictures beside the manifest, under names that replace those of earlier runs, and show them."""
+        for name, png in pictures.items():
+            self.store.write(f"{self.place.folder}/pictures/{name.replace('/', '-').replace(' ', '-')}.png", png)
+        return {name: picture(png) for name, png in pictures.items()}
+
+    def _partitions(self) -> list[str]:
+        return [self.partition] if "/" in self.partition else SHARDS_BY_COHORT[self.cohort]
+
+
+@contextmanager
+def stage_run(context: dg.AssetExecutionContext, store: Store, version: str) -> Iterator[StageRun]:
+    """Open a run of the asset in `context`; a failure leaves a record that `pseudopair status` shows."""
+    stage = context.asset_key.to_user_string()
+    partition = context.partition_key
+    run = StageRun(
+        store=store.objects(),
+        stage=stage,
+        version=version,
+        partition=partition,
+        cohort=cohort_of(partition),
+        mapping=entry_named(cohort_of(partition)).mapping,
+        launched=dict(context.op_execution_context.op_config or {}),
+        run_id=context.run.run_id,
+        progress=context.log.info,
+    )
+    try:
+        yield run
+    except Exception as error:
+        failure = {"run_id": run.run_id, "error": f"{type(error).__name__}: {error}"}
+        try:
+            run.store.write(f"{run.place.folder}/FAILED.json", json.dumps(failure).encode())
+        except OSError:
+            # The store itself is what failed; Dagster's own record of the run has to do.
+            run.progress("could not record the failure in the store: " + traceback.format_exc(limit=1))
+        raise
+
+
+def recipe(run: StageRun, settings: BaseModel, inputs: Sequence[str]) -> str:
+    """Fingerprint of what decides a model besides its training rows: version, settings, upstream models."""
+    return fingerprint([run.stage, run.version, settings.model_dump(), list(inputs)])
+
+
+def _summary(place: Place, counts: dict[str, int], seconds: float) -> str:
+    aside = counts["needs_review"] + counts["rejected"] + counts["failed"]
+    return (
+        f"{place}: {counts['ok']} ok, {aside} set aside; {counts['computed']} computed, "
+        f"{counts['reused'] + counts['resumed']} reused, {seconds:.1f} s"
+    )

@@ -1,0 +1,82 @@
+import os
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import yaml
+
+from assets.radiographs.consistency import conflicting_patients
+from assets.radiographs.declaration import CohortDeclaration, parse_declaration
+from assets.radiographs.decode import decode, decode_mask
+from assets.radiographs.geometry import check_mask_size
+from assets.radiographs.settings import RadiographSettings
+from assets.radiographs.table import SourceRow, restrict_rows, rows_of, table_of
+
+PROJECT = Path(__file__).resolve().parents[2]
+SHIPPED = sorted((PROJECT / "pipelines" / "cohorts").glob("*.yaml"))
+DATA = Path(os.environ.get("PSEUDOPAIR_DATA", PROJECT.parent / "shared" / "data"))
+
+
+def declared(path: Path) -> CohortDeclaration:
+    text = re.sub(r"\$\{PSEUDOPAIR_DATA\}", str(DATA), path.read_text(encoding="utf-8"))
+    return parse_declaration(yaml.safe_load(text))
+
+
+def source_rows(name: str) -> tuple[CohortDeclaration, list[SourceRow]]:
+    cohort = declared(PROJECT / "pipelines" / "cohorts" / f"{name}.yaml")
+    root = Path(cohort.root)
+    if not root.is_dir():
+        pytest.skip(f"needs the {name} radiographs; set PSEUDOPAIR_DATA to the folder that holds them")
+    rows = rows_of(cohort, table_of((root / str(cohort.table)).read_bytes()))
+    if cohort.rows:
+        rows = restrict_rows(rows, (root / cohort.rows).read_text(encoding="utf-8").splitlines())
+    return cohort, rows
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_shipped_cohorts_are_valid_and_named_like_their_files(path: Path) -> None:
+    assert declared(path).name == path.stem
+
+
+def test_the_six_cohorts_are_shipped() -> None:
+    assert {path.stem for path in SHIPPED} >= {"phantom", "shenzhen", "rsna", "tbx11k", "nih", "quex"}
+
+
+def test_the_dicom_example_is_valid() -> None:
+    example = declared(PROJECT / "pipelines" / "cohorts" / "examples" / "dicom_folder.yaml")
+    assert example.patient_rule == "header"
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize(
+    ("name", "domains"),
+    [
+        ("shenzhen", {"normal": 260, "abnormal": 272}),
+        ("rsna", {"normal": 91, "abnormal": 91}),
+        ("tbx11k", {"abnormal": 219}),
+        ("nih", {"normal": 2, "abnormal": 324, "other": 329}),
+        ("quex", {"normal": 4, "abnormal": 8}),
+    ],
+)
+def test_real_tables_fit_their_declarations(name: str, domains: dict[str, int]) -> None:
+    _, rows = source_rows(name)
+    assert Counter(row.domain for row in rows) == domains
+    assert not any(row.problem for row in rows)
+    # One patient of the NIH sample has images more than five years apart.
+    assert len(conflicting_patients(rows)) == (4 if name == "nih" else 0)
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("name", ["shenzhen", "rsna", "tbx11k", "nih", "quex"])
+def test_real_files_decode_with_masks_of_their_size(name: str) -> None:
+    cohort, rows = source_rows(name)
+    settings = RadiographSettings()
+    for row in rows[:: max(1, len(rows) // 8)]:
+        image = decode((Path(cohort.root) / row.image).read_bytes(), row.image, settings)
+        assert image.bits == 8
+        assert max(image.pixels.shape) <= 384
+        if row.lung_mask:
+            mask = decode_mask((Path(cohort.root) / row.lung_mask).read_bytes(), row.lung_mask, settings)
+            check_mask_size(mask.labels.shape, image.pixels.shape)
+            assert mask.sides == (name == "shenzhen")
