@@ -1,5 +1,6 @@
 """The console command `pseudopair`."""
 
+import json
 import os
 import subprocess
 import sys
@@ -9,16 +10,32 @@ from typing import Annotated, Any
 import typer
 import yaml
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
-from resources.home import COHORTS_VARIABLE, home, prepare_dagster_home, store_url
+from resources.home import (
+    COHORTS_VARIABLE,
+    DATA_VARIABLE,
+    HOME_VARIABLE,
+    data_root,
+    home,
+    prepare_dagster_home,
+    store_url,
+)
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Registered pseudo-pairs from chest radiographs.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Registered pseudo-pairs from chest radiographs.",
+)
 shown = Console(highlight=False, soft_wrap=True)
 DEFAULT_PORT = 3000
 
 
 def _prepare() -> None:
+    # Child processes run in another folder, and the default home is relative to this one.
+    os.environ[HOME_VARIABLE] = str(home())
+    os.environ[DATA_VARIABLE] = data_root()
     # Waiting OpenMP threads that spin starve each other on a busy machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("DAGSTER_HOME", str(prepare_dagster_home()))
@@ -86,11 +103,10 @@ def ui(
         "dev",
         *("--host", "127.0.0.1"),
         *("--port", str(port)),
-        *("--module-name", "pipelines.definitions"),
-        *("--working-directory", str(root)),
+        *("--workspace", str(root / "workspace.yaml")),
     ]
     shown.print(f"home: {home()}\nopen: http://127.0.0.1:{port}")
-    raise typer.Exit(subprocess.run(command, check=False).returncode)
+    raise typer.Exit(subprocess.run(command, check=False, cwd=root).returncode)
 
 
 @app.command()
@@ -100,9 +116,16 @@ def status(
     """Say per stage and shard what is fresh, stale, failed or missing, and why."""
     _prepare()
     from pipelines.status import status_rows
+    from resources.catalogue import CatalogueError
 
-    table = Table("stage", "partition", "state", "ok", "set aside", "seconds", "why")
-    for row in status_rows(cohort):
+    table = Table(*(Column(name, no_wrap=True) for name in ("stage", "partition", "state")))
+    for name in ("ok", "set aside", "seconds", "why"):
+        table.add_column(name)
+    try:
+        rows = status_rows(cohort)
+    except CatalogueError as error:
+        raise _stop(str(error)) from None
+    for row in rows:
         table.add_row(row.stage, row.partition, row.state, row.ok, row.aside, row.seconds, row.why)
     shown.print(f"store: {store_url()}")
     shown.print(table)
@@ -118,3 +141,46 @@ def cohorts() -> None:
         table.add_row(item.name, item.title, str(item.shards), item.problem)
     shown.print(table)
     shown.print(f"more folders of cohort files: {COHORTS_VARIABLE}")
+
+
+@app.command()
+def where(
+    cohort: Annotated[str, typer.Argument(help="Name of a cohort")],
+    row: Annotated[int, typer.Argument(help="Row number, as reasons and manifests name it")],
+) -> None:
+    """Print the source file of a row: its name may tell the patient, so nothing else prints it."""
+    from pipelines.cohort_files import CohortProblem, source_file
+
+    try:
+        shown.print(source_file(cohort, row), markup=False)
+    except CohortProblem as problem:
+        raise _stop(str(problem)) from None
+
+
+@app.command()
+def settings(
+    stage: Annotated[str | None, typer.Argument(help="Name of a stage; all by default")] = None,
+) -> None:
+    """List the settings of the stages with their defaults."""
+    from pipelines.settings import STAGE_SETTINGS
+    from resources.stage_config import config_schema
+
+    if stage is not None and stage not in STAGE_SETTINGS:
+        raise _stop(f"there is no stage {stage!r}; the stages are: {', '.join(STAGE_SETTINGS)}")
+    for name, model in STAGE_SETTINGS.items():
+        if stage in (None, name):
+            shown.print(f"[bold]{name}[/]")
+            for setting, field in config_schema(model).items():
+                shown.print(f"  {setting}: {field.description}", markup=False)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of a cohort file."""
+    from assets.radiographs.declaration import schema as declaration_schema
+
+    typer.echo(json.dumps(declaration_schema(), indent=2))
+
+
+if __name__ == "__main__":
+    app()

@@ -7,9 +7,11 @@ import yaml
 from pydantic import ValidationError
 
 from assets.radiographs.declaration import DeclarationError, parse_declaration
+from assets.radiographs.sources import source_rows
 from pipelines.settings import STAGE_SETTINGS
 from resources.catalogue import CatalogueError, Entry, entries, entry_named, folders, read_entry, shard_names
 from resources.home import home
+from resources.object_store import ObjectStore
 
 
 class CohortProblem(ValueError):
@@ -97,3 +99,23 @@ def _register(path: Path) -> Entry:
         mapping["root"] = str((path.parent / root).resolve())
     registered.write_text(yaml.safe_dump(mapping, sort_keys=False, allow_unicode=True), encoding="utf-8")
     return read_entry(registered)
+
+
+def source_file(cohort: str, row: int) -> str:
+    """Path or URL of a cohort's source row.
+
+    Raises:
+        CohortProblem: no such cohort, a cohort without files, a source that cannot be read, or no such row.
+    """
+    try:
+        declaration = parse_declaration(entry_named(cohort).mapping)
+        if declaration.kind == "phantom":
+            raise CohortProblem(f"{cohort} is made of phantoms; they have no files")
+        source = ObjectStore(declaration.root, dict(declaration.storage_options))
+        rows = source_rows(declaration, source.read, lambda: sorted(source.find("")))
+    except (CatalogueError, DeclarationError) as error:
+        raise CohortProblem(str(error)) from None
+    for found in rows:
+        if found.number == row:
+            return source.uri(found.image)
+    raise CohortProblem(f"{cohort} has no row {row}; its rows are numbered 1 to {rows[-1].number}")

@@ -35,10 +35,12 @@ def status_rows(cohort: str | None = None, store: ObjectStore | None = None) -> 
     those used, or an upstream stage is itself stale.
 
     Raises:
-        KeyError: no cohort has the name.
+        CatalogueError: no cohort has the name.
     """
     objects = store or ObjectStore(store_url())
-    names = [cohort] if cohort else [name for name in sorted(SHARDS_BY_COHORT) if _begun(objects, name)]
+    names = (
+        [entry_named(cohort).name] if cohort else [name for name in sorted(SHARDS_BY_COHORT) if _begun(objects, name)]
+    )
     return [row for name in names for row in _cohort_rows(objects, name)]
 
 

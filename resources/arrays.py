@@ -47,6 +47,6 @@ def decode_columns(data: bytes) -> dict[str, Any]:
         length = int.from_bytes(data[:8], "little")
         header = json.loads(data[8 : 8 + length])
         columns: dict[str, Any] = json.loads(header["__metadata__"]["columns"])
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise CorruptArtifact("no readable header; delete the artefact and run its stage again") from error
     return columns

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from resources.arrays import Arrays, CorruptArtifact, decode_columns, encode
+from resources.arrays import Arrays, CorruptArtifact, decode, decode_columns, encode
 from resources.manifests import Place, digest_of, fingerprint, read_manifest
 from resources.object_store import ObjectStore
 from resources.progress import PROGRESS_SECONDS
@@ -104,7 +104,7 @@ def refresh(
     A row is reused when the previous manifest has its key and its artefact is there; rejected and failed rows are
     reused by key alone, unless `retry_failed`. Artefacts that lie there without a manifest row (a run was killed) are
     taken up from their own headers. An exception while computing a row makes that row `failed` with its reason;
-    errors of the store stop the run.
+    errors of storage, also while the row reads what it is made from, stop the run.
     """
     started = time.monotonic()
     table = read_manifest(store, place)
@@ -151,6 +151,8 @@ def _have(
 def _adopt(store: ObjectStore, path: str) -> dict[str, Any] | None:
     data = store.read(path)
     try:
+        # Its digest is taken from the bytes that lie there, so they must be whole.
+        decode(data)
         return {**decode_columns(data), "artifact": path, "artifact_digest": digest_of(data)}
     except CorruptArtifact:
         return None
@@ -159,6 +161,9 @@ def _adopt(store: ObjectStore, path: str) -> dict[str, Any] | None:
 def _compute(store: ObjectStore, place: Place, task: Task) -> dict[str, Any]:
     try:
         outcome = task.work()
+    except (OSError, CorruptArtifact):
+        # The storage's fault and not the row's: as a failed row it would stay failed when the storage is well again.
+        raise
     except Exception as error:
         return _unstored("failed", f"{type(error).__name__}: {error}")
     if outcome.arrays is None:

@@ -3,7 +3,7 @@
 import json
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,12 +16,22 @@ from pydantic import BaseModel
 from resources.catalogue import entry_named
 from resources.dagster_shapes import picture
 from resources.incremental import Progress, Refreshed, Task, refresh
-from resources.manifests import Place, fingerprint, publish, read_manifest, read_pointer, require_manifest
+from resources.manifests import (
+    Place,
+    digest_of,
+    fingerprint,
+    publish,
+    read_manifest,
+    read_pointer,
+    require_manifest,
+    table_bytes,
+)
 from resources.object_store import ObjectStore
 from resources.partitions import SHARDS_BY_COHORT, cohort_of
 from resources.stage_config import resolve
 
 S = TypeVar("S", bound=BaseModel)
+Pictures = Callable[[], dict[str, bytes]]
 
 
 class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -116,12 +126,16 @@ class StageRun:
         refreshed: Refreshed,
         schema: pa.Schema,
         metadata: dict[str, Any],
-        pictures: dict[str, bytes] | None = None,
+        pictures: Pictures = dict,
         checks: Sequence[dg.AssetCheckResult] = (),
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]
-        """Publish the manifest and report counts, pictures and checks; the data version is the manifest's digest."""
+        """Publish the manifest and report counts, pictures and checks; the data version is the manifest's digest.
+
+        Pictures are drawn only where the manifest is new; else those drawn for it are shown again.
+        """
         counts = refreshed.counts()
         table = refreshed.table(schema)
+        before = read_pointer(self.store, self.place)
         seconds = round(time.monotonic() - self.started, 2)
         record = {
             "stage": self.stage,
@@ -134,7 +148,8 @@ class StageRun:
             "seconds": seconds,
             **counts,
         }
-        digest = publish(self.store, self.place, table, record)
+        drawn = self._drawn(before, digest_of(table_bytes(table)), pictures)
+        digest = publish(self.store, self.place, table, {**record, "pictures": sorted(drawn)})
         self.progress(_summary(self.place, counts, seconds))
         shown = {
             **counts,
@@ -143,17 +158,38 @@ class StageRun:
             "dagster/uri": self.store.uri(self.place.manifest(digest)),
             "settings": dg.MetadataValue.json(self.settings_used),
             **metadata,
-            **self._pictures(pictures or {}),
+            **{name: picture(png) for name, png in drawn.items()},
         }
         return dg.MaterializeResult(
             metadata=shown, data_version=dg.DataVersion(digest[:16]), check_results=list(checks)
         )
 
-    def _pictures(self, pictures: dict[str, bytes]) -> dict[str, dg.MarkdownMetadataValue]:
-        """Keep the pictures beside the manifest, under names that replace those of earlier runs, and show them."""
-        for name, png in pictures.items():
-            self.store.write(f"{self.place.folder}/pictures/{name.replace('/', '-').replace(' ', '-')}.png", png)
-        return {name: picture(png) for name, png in pictures.items()}
+    def kept_pictures(self) -> dict[str, bytes] | None:
+        """Pictures of the previous run, where it read and was set as this one; None where anything differs."""
+        before = read_pointer(self.store, self.place)
+        if before is None:
+            return None
+        same = (before["parents"], before["settings"], before["version"])
+        return self._stored(before) if same == (self.parents, self.settings_used, self.version) else None
+
+    def _drawn(self, before: dict[str, Any] | None, digest: str, draw: Pictures) -> dict[str, bytes]:
+        """Pictures of a manifest, from the store where they were drawn for the same manifest and settings."""
+        if before and (before["digest"], before["settings"]) == (digest, self.settings_used):
+            stored = self._stored(before)
+            if stored is not None:
+                return stored
+        drawn = draw()
+        for name, png in drawn.items():
+            self.store.write(self._picture_path(name), png)
+        return drawn
+
+    def _stored(self, pointer: dict[str, Any]) -> dict[str, bytes] | None:
+        found = {name: self.store.read_or_none(self._picture_path(name)) for name in pointer["pictures"]}
+        there = {name: png for name, png in found.items() if png is not None}
+        return there if len(there) == len(found) else None
+
+    def _picture_path(self, name: str) -> str:
+        return f"{self.place.folder}/pictures/{name.replace('/', '-').replace(' ', '-')}.png"
 
     def _partitions(self) -> list[str]:
         return [self.partition] if "/" in self.partition else SHARDS_BY_COHORT[self.cohort]

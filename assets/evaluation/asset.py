@@ -68,7 +68,7 @@ def evaluation(context: dg.AssetExecutionContext, store: Store) -> dg.Materializ
         rows = evaluation_rows(scored, settings)
         arms = tuple(arm_results(scored, "test", settings))
         shortcuts = _shortcuts(run, settings)
-        figures = _figures(scored, arms, shortcuts, settings)
+        figures = run.kept_pictures() or _figures(scored, arms, shortcuts, settings)
         report = _report(run, settings, arms, shortcuts, figures)
         run.store.write(f"{run.place.folder}/report.html", render_report(report).encode())
         known = run.known_keys()
@@ -79,7 +79,7 @@ def evaluation(context: dg.AssetExecutionContext, store: Store) -> dg.Materializ
             "report": run.store.uri(f"{run.place.folder}/report.html"),
         }
         done = Refreshed(rows, fresh, len(rows) - fresh, 0, 0.0)
-        return run.finish(done, EVALUATION, metadata, figures, [_check(report)])
+        return run.finish(done, EVALUATION, metadata, lambda: figures, [_check(report)])
 
 
 def _shown(rows: list[Row]) -> dg.TableMetadataValue:
@@ -165,7 +165,7 @@ def _report(
         shortcuts=shortcuts,
         stages=counts,
         set_aside=_set_aside(run),
-        pictures=_report_pictures(run, figures),
+        pictures=_report_pictures(run, figures, arms),
         settings=json.dumps(used, indent=1, sort_keys=True),
         digests=run.parents,
         versions={name: version(name) for name in PACKAGES},
@@ -183,17 +183,18 @@ def _set_aside(run: StageRun) -> tuple[SetAside, ...]:
     return tuple(SetAside(stage, reason, count) for (stage, reason), count in found.most_common(40))
 
 
-def _report_pictures(run: StageRun, figures: dict[str, bytes]) -> tuple[Picture, ...]:
+def _report_pictures(run: StageRun, figures: dict[str, bytes], arms: tuple[ArmResult, ...]) -> tuple[Picture, ...]:
     captions = {"roc": "ROC curves of the headline score on test patients", "forest": "Areas with intervals by arm"}
-    shown = [Picture(captions[name], captions[name], png, wide=False) for name, png in figures.items()]
+    shown = [Picture(captions[name], captions[name], png, wide=name == "forest") for name, png in figures.items()]
     shard = next(key for key in run.parents if key.startswith("lung_masks@")).partition("@")[2]
     for stage, (name, caption) in PICTURED.items():
         png = run.store.read_or_none(f"{Place(stage, shard).folder}/pictures/{name}.png")
         shown.extend([Picture(caption, caption, png)] if png else [])
-    maps = sorted(name for name in run.store.find(f"{Place('anomaly_maps', shard).folder}/pictures"))
-    for path in maps:
-        title = "Anomaly maps: " + path.rpartition("/")[2].removesuffix(".png").removeprefix("maps-")
-        shown.append(Picture(title, title, run.store.read(path)))
+    for arm in [arm for arm in arms if arm.seed == min(other.seed for other in arms)]:
+        name = f"maps-{arm.alignment}-{arm.method}-seed-{arm.seed}"
+        png = run.store.read_or_none(f"{Place('anomaly_maps', shard).folder}/pictures/{name}.png")
+        title = f"Anomaly maps of {arm.name}: test radiographs, lesions outlined where they are known"
+        shown.extend([Picture(title, title, png)] if png else [])
     return tuple(shown)
 
 

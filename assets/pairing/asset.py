@@ -1,5 +1,7 @@
 """The pseudo-pair store: which abnormal radiograph stands beside which normals, and what both were made from."""
 
+from functools import partial
+
 import dagster as dg
 import numpy as np
 
@@ -115,10 +117,19 @@ def pseudo_pairs(context: dg.AssetExecutionContext, store: Store) -> dg.Material
         known = run.known_keys()
         fresh = sum(pair["key"] not in known for pair in pairs)
         done = Refreshed(pairs, fresh, len(pairs) - fresh, 0, 0.0)
-        tiles = [
-            to_rgb(from_uint16(read_artifact(run.store, registered[pair[f"{side}_id"]])["image"]))
-            for pair in pairs[:SHEET_PAIRS]
-            for side in ("abnormal", "normal")
-        ]
-        shown = {"pairs": to_png(contact_sheet(tiles, SHEET_PAIRS, None, None), PICTURE_BYTES)} if tiles else {}
-        return run.finish(done, PSEUDO_PAIRS, {}, shown, [_no_leak(pairs, list(registered.values()))])
+        return run.finish(
+            done,
+            PSEUDO_PAIRS,
+            {},
+            partial(_pictures, run, pairs, registered),
+            [_no_leak(pairs, list(registered.values()))],
+        )
+
+
+def _pictures(run: StageRun, pairs: list[Row], registered: dict[str, Row]) -> dict[str, bytes]:
+    tiles = [
+        to_rgb(from_uint16(read_artifact(run.store, registered[pair[f"{side}_id"]])["image"]))
+        for pair in pairs[:SHEET_PAIRS]
+        for side in ("abnormal", "normal")
+    ]
+    return {"pairs": to_png(contact_sheet(tiles, SHEET_PAIRS), PICTURE_BYTES)} if tiles else {}

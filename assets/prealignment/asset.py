@@ -80,9 +80,12 @@ def reference_lung(context: dg.AssetExecutionContext, store: Store) -> dg.Materi
     """The cohort's one reference: the medoid of its training normals' lungs, kept until its basis changes."""
     with stage_run(context, store, REFERENCE_VERSION) as run:
         model = _reference(run, run.settings(ReferenceSettings))
-        shown = outline(from_uint16(model.arrays["image"]), model.arrays["lungs"])
         done = Refreshed([model.row], int(model.computed), int(not model.computed), 0, 0.0)
-        return run.finish(done, REFERENCE_LUNG, {"decision": model.why}, {"reference": to_png(shown, PICTURE_BYTES)})
+        return run.finish(done, REFERENCE_LUNG, {"decision": model.why}, partial(_reference_picture, model.arrays))
+
+
+def _reference_picture(arrays: Arrays) -> dict[str, bytes]:
+    return {"reference": to_png(outline(from_uint16(arrays["image"]), arrays["lungs"]), PICTURE_BYTES)}
 
 
 def _outcome(
@@ -142,7 +145,7 @@ def prealigned_radiographs(context: dg.AssetExecutionContext, store: Store) -> d
             done,
             PREALIGNED,
             {"set_aside": set_aside_table(done.rows)},
-            _pictures(run, done.rows, radiographs, masks, arrays),
+            partial(_pictures, run, done.rows, radiographs, masks, arrays),
             [no_folds(done.rows)],
         )
 

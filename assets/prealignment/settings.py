@@ -16,45 +16,48 @@ class PrealignmentSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     mode: Literal["rows_tilt", "rows", "box"] = Field(
-        "rows_tilt",
+        default="rows_tilt",
         description="rows: row-wise lung coordinates; rows_tilt: the same after rotating the lungs to the "
         "reference's tilt; box: bounding box of each lung",
     )
     row_smoothing: float = Field(
-        1 / 128,
+        default=1 / 128,
         ge=0.0,
         le=0.1,
         description="Gaussian sigma that smooths a lung's left and right border, as a fraction of the image height",
     )
     base_level: float = Field(
-        0.65,
+        default=0.65,
         ge=0.0,
         le=1.0,
         description="Height that counts as the base of a lung: this quantile of its lower border over its "
         "columns. 1 is the lowest pixel, the costophrenic tip, whose depth varies more than the diaphragm's",
     )
     retreat_limit: float = Field(
-        2.0,
+        default=2.0,
         gt=0.0,
         description="Towards apex and base a border may retreat by at most this many lung widths per lung "
         "height; a row below one corner of the base would otherwise jump across the diaphragm to the other",
     )
     minimum_row_width: float = Field(
-        1.0,
+        default=1.0,
         gt=0.0,
         description="Rows of a lung narrower than this many pixels are widened to it (apex, costophrenic tip)",
     )
     tilt_limit_degrees: float = Field(
-        15.0, ge=0.0, le=45.0, description="Largest rotation that rows_tilt corrects; a larger one is cut to this"
+        default=15.0,
+        ge=0.0,
+        le=45.0,
+        description="Largest rotation that rows_tilt corrects; a larger one is cut to this",
     )
     exact_margin: float = Field(
-        2 / 256,
+        default=2 / 256,
         ge=0.0,
         le=0.1,
         description="Around each lung the lung's own map is kept this far out, as a fraction of the image height",
     )
     feather_margin: float = Field(
-        8 / 256,
+        default=8 / 256,
         gt=0.0,
         le=0.2,
         description="Width of the band in which the lung's own map fades into the smooth extension, as a "
@@ -67,5 +70,7 @@ class ReferenceSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    candidates: int = Field(200, ge=1, description="At most this many training normals are compared to find the medoid")
-    refit: bool = Field(False, description="Choose the reference again although the present one is still valid")
+    candidates: int = Field(
+        default=200, ge=1, description="At most this many training normals are compared to find the medoid"
+    )
+    refit: bool = Field(default=False, description="Choose the reference again although the present one is still valid")

@@ -20,8 +20,9 @@ from assets.radiographs.ingest import SourceBytes, ingest, ingest_phantom
 from assets.radiographs.phantom.cohort import phantom_label
 from assets.radiographs.phantom.settings import PhantomSettings
 from assets.radiographs.settings import RadiographSettings
+from assets.radiographs.sources import source_rows
 from assets.radiographs.split import assign_split, shard_of
-from assets.radiographs.table import SourceRow, restrict_rows, rows_of, rows_of_listing, table_of
+from assets.radiographs.table import SourceRow
 from assets.tables import RADIOGRAPHS
 from resources.dagster_shapes import PICTURE_BYTES, checked, column_schema, set_aside_table
 from resources.home import patient_key
@@ -51,25 +52,9 @@ class _Files:
 
 def _source_rows(declaration: CohortDeclaration, source: ObjectStore) -> list[SourceRow]:
     try:
-        if declaration.table is None:
-            rows = rows_of_listing(declaration, sorted(source.find("")))
-        else:
-            rows = rows_of(declaration, table_of(source.read(declaration.table)))
-        if declaration.rows is not None:
-            rows = restrict_rows(rows, source.read(declaration.rows).decode("utf-8").splitlines())
+        return source_rows(declaration, source.read, lambda: sorted(source.find("")))
     except DeclarationError as error:
         raise dg.Failure(f"cohort {declaration.name}: {error}", allow_retries=False) from None
-    except Exception as error:
-        raise dg.Failure(
-            f"cohort {declaration.name}: its root or table cannot be read ({type(error).__name__}); "
-            "check `root`, `table` and, for a remote root, its credentials",
-            allow_retries=False,
-        ) from error
-    if not rows:
-        raise dg.Failure(
-            f"cohort {declaration.name}: no image was found; check root, folders and pattern", allow_retries=False
-        )
-    return rows
 
 
 def _files(row: SourceRow, source: ObjectStore, in_header: bool) -> _Files:
@@ -217,7 +202,7 @@ def radiographs(context: dg.AssetExecutionContext, store: Store) -> dg.Materiali
             done,
             RADIOGRAPHS,
             {"set_aside": set_aside_table(done.rows)},
-            _pictures(run, done.rows),
+            partial(_pictures, run, done.rows),
             [checked("sources_usable", done.rows, settings.share_set_aside)],
         )
 

@@ -28,8 +28,8 @@ from resources.dagster_shapes import PICTURE_BYTES, checked, column_schema, set_
 from resources.fitted import keep_or_fit
 from resources.incremental import Outcome, Refreshed, Task, row_key
 from resources.manifests import read_artifact
-from resources.progress import training_progress
 from resources.partitions import COHORTS, SHARDS, all_shards_of, cohort_model
+from resources.progress import training_progress
 from resources.stage_config import config_schema
 from resources.stage_run import StageRun, Store, recipe, stage_run
 
@@ -62,7 +62,11 @@ def _fit(
     names = list(fitted.history[0])
     history = np.array([[entry[name] for name in names] for entry in fitted.history], dtype=np.float32)
     arrays = {WEIGHT + name: value.detach().cpu().numpy() for name, value in fitted.state.items()}
-    columns: dict[str, Any] = {"trained_on": len(rows), "steps": settings.steps, "final_loss": fitted.history[-1]["loss"]}
+    columns: dict[str, Any] = {
+        "trained_on": len(rows),
+        "steps": settings.steps,
+        "final_loss": fitted.history[-1]["loss"],
+    }
     columns |= {"settings": settings.model_dump_json(), "history_columns": names}
     return Outcome(columns, {**arrays, "history": history})
 
@@ -104,7 +108,10 @@ def registration_model(
         history = [dict(zip(names, map(float, entry), strict=True)) for entry in model.arrays["history"]]
         done = Refreshed([model.row], int(model.computed), int(not model.computed), 0, 0.0)
         return run.finish(
-            done, REGISTRATION_MODEL, {"decision": model.why}, {"loss": to_png(loss_curve(history), PICTURE_BYTES)}
+            done,
+            REGISTRATION_MODEL,
+            {"decision": model.why},
+            lambda: {"loss": to_png(loss_curve(history), PICTURE_BYTES)},
         )
 
 
@@ -204,12 +211,11 @@ def registered_radiographs(
                 for row in prealigned
             ]
         )
-        pictures = _pictures(run, done.rows, prealigned, trained)
         return run.finish(
             done,
             REGISTERED,
             {"set_aside": set_aside_table(done.rows)},
-            pictures,
+            partial(_pictures, run, done.rows, prealigned, trained),
             [no_folds(done.rows), checked("lungs_registered", done.rows, settings.share_set_aside)],
         )
 

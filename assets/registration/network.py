@@ -106,7 +106,12 @@ def network_inputs(image: Tensor, prealigned: Tensor, lungs: Tensor, reference: 
 
 def soft_lungs(lungs: Tensor) -> Tensor:
     """Labels (N, H, W), 0 / 1 = patient-right / 2, as soft masks on the half grid, (N, 2, H // 2, W // 2) in [0, 1]."""
-    return halve(torch.stack((lungs == 1, lungs == 2), dim=1).float())
+    return halve(one_hot(lungs))
+
+
+def one_hot(lungs: Tensor) -> Tensor:
+    """Labels (N, H, W) as masks (N, 2, H, W) of 0.0 and 1.0, channel 0 = patient-right."""
+    return torch.stack((lungs == 1, lungs == 2), dim=1).float()
 
 
 def _sides(lungs: Tensor) -> Tensor:

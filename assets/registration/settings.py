@@ -39,13 +39,13 @@ class RegistrationSettings(BaseModel):
         default=0.1, ge=0, description="Weight of the squared distance (px^2) to the known pre-alignment in the lungs."
     )
     similarity_weight: float = Field(
-        default=10.0, ge=0, description="Weight of the mean squared intensity difference in the lungs."
+        default=3.0, ge=0, description="Weight of the mean squared intensity difference in the lungs."
     )
     smoothness_weight: float = Field(
-        default=0.02, ge=0, description="Weight of the squared gradient of the displacement."
+        default=1.0, ge=0, description="Weight of the squared gradient of the displacement."
     )
     dice_weight: float = Field(
-        default=0.0, ge=0, description="Weight of one minus the overlap of warped and reference lungs."
+        default=0.5, ge=0, description="Weight of one minus the overlap of warped and reference lungs."
     )
     jitter: float = Field(
         default=0.1,
@@ -53,10 +53,16 @@ class RegistrationSettings(BaseModel):
         le=1,
         description="Spread of gamma and contrast changes, drawn for the image and its copy independently.",
     )
-    steps: int = Field(default=400, ge=1, description="Optimizer steps.")
+    pose_jitter: float = Field(
+        default=0.03,
+        ge=0,
+        le=0.2,
+        description="Spread of random scale, rotation (radians) and shift (share of a side); the known map follows.",
+    )
+    steps: int = Field(default=500, ge=1, description="Optimizer steps.")
     batch_size: int = Field(default=8, ge=1, description="Images a step.")
     learning_rate: float = Field(
-        default=1e-3, gt=0, description="Adam's step size at the start; falls to zero as a cosine."
+        default=2e-3, gt=0, description="Adam's step size at the start; falls to zero as a cosine."
     )
     seed: int = Field(default=0, ge=0, description="Seed of weights, batches and exposure changes.")
     checkpoint_every: int = Field(default=100, ge=1, description="Steps between checkpoints.")

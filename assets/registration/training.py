@@ -12,7 +12,8 @@ from torch import Tensor
 from assets.registration import losses
 from assets.registration.fields import halve, integrate, resize_displacement, warp
 from assets.registration.jitter import apply_exposure, draw_exposure
-from assets.registration.network import RegistrationNetwork, build_network, network_inputs, soft_lungs
+from assets.registration.network import RegistrationNetwork, build_network, network_inputs, one_hot, soft_lungs
+from assets.registration.pose import draw_poses, follow_pose, pose_displacement
 from assets.registration.settings import RegistrationSettings
 from assets.registration.state import TrainingState, pack, unpack
 
@@ -89,7 +90,7 @@ def fit(
     so on a CPU with an unchanged number of threads a resumed training ends in the weights of an uninterrupted one.
 
     Args:
-        images: (N, H, W) in [0, 1]; H and W multiples of twice the network's reduction (32 with four levels).
+        images: (N, H, W) in [0, 1]; H and W multiples of twice the network's reduction (64 with five levels).
         lungs: uint8 (N, H, W), 0 background, 1 patient-right, 2 patient-left.
         displacements: IT-PR of each image, (N, 2, H, W): backward map, reference grid -> image, pixels.
         reference_lungs: uint8 (H, W).
@@ -132,11 +133,13 @@ def _draw_batch(cohort: Cohort, settings: RegistrationSettings, seed: int, step:
         for array in (cohort.images[:, None], cohort.lungs, cohort.displacements)
     )
     height, width = image.shape[-2:]
+    poses = torch.from_numpy(draw_poses(count, settings.pose_jitter, (height, width), rng)).to(device)
+    posed = warp(torch.cat((image, one_hot(lungs)), dim=1), pose_displacement(poses, (height, width)))
     return Batch(
-        image=halve(image),
+        image=halve(posed[:, :1]),
         prealigned=halve(warp(image, displacement)),
-        lungs=soft_lungs(lungs),
-        displacement=resize_displacement(displacement, (height // 2, width // 2)),
+        lungs=halve(posed[:, 1:]),
+        displacement=resize_displacement(follow_pose(displacement, poses), (height // 2, width // 2)),
         exposures=torch.from_numpy(draw_exposure(2 * count, settings.jitter, rng)).to(device),
     )
 

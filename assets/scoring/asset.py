@@ -125,7 +125,7 @@ def anomaly_maps(context: dg.AssetExecutionContext, store: Store, accelerator: A
         accelerator.torch_device()
         done = run.refresh(_tasks(run, settings))
         metadata = {"set_aside": set_aside_table(done.rows)}
-        return run.finish(done, ANOMALY_MAPS, metadata, _pictures(run, done.rows, settings))
+        return run.finish(done, ANOMALY_MAPS, metadata, partial(_pictures, run, done.rows, settings))
 
 
 def _pictures(run: StageRun, rows: list[Row], settings: ScoringSettings) -> dict[str, bytes]:

@@ -84,19 +84,21 @@ def lung_masks(context: dg.AssetExecutionContext, store: Store) -> dg.Materializ
         ]
         done = run.refresh(tasks)
         by_id = {row["radiograph_id"]: row for row in sources}
-        shown = sorted(done.rows, key=lambda row: (row["status"] == "ok", row["radiograph_id"]))
+        shown = sorted(done.rows, key=lambda row: row["radiograph_id"])
         return run.finish(
             done,
             LUNG_MASKS,
             {"set_aside": set_aside_table(done.rows)},
-            _pictures(run, by_id, shown),
+            partial(_pictures, run, by_id, shown),
             [checked("masks_plausible", done.rows, settings.share_set_aside)],
         )
 
 
 def _pictures(run: StageRun, sources: dict[str, Row], rows: list[Row]) -> dict[str, bytes]:
-    chosen = [row for row in rows if row["artifact"]][:SHEET_ROWS]
+    drawn = [row for row in rows if row["artifact"]]
+    aside, fine = ([row for row in drawn if (row["status"] == "ok") == ok] for ok in (False, True))
+    chosen = [*aside[: SHEET_ROWS // 2], *fine[: SHEET_ROWS - len(aside[: SHEET_ROWS // 2])]]
     images = [from_uint16(read_artifact(run.store, sources[row["radiograph_id"]])["image"]) for row in chosen]
     lungs = [read_artifact(run.store, row)["lungs"] for row in chosen]
-    captions = [f"{row['radiograph_id'][:6]} {row['status']} {row['mask_source']}" for row in chosen]
+    captions = [f"{row['radiograph_id'][:6]} {'ok' if row['status'] == 'ok' else 'review'}" for row in chosen]
     return {"masks": to_png(mask_sheet(images, lungs, captions), PICTURE_BYTES)} if chosen else {}

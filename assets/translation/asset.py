@@ -26,8 +26,8 @@ from resources.checkpoint_store import CheckpointStore
 from resources.dagster_shapes import PICTURE_BYTES, column_schema, set_aside_table
 from resources.incremental import Outcome, Task, row_key
 from resources.manifests import read_artifact
-from resources.progress import training_progress
 from resources.partitions import COHORTS, all_shards_of
+from resources.progress import training_progress
 from resources.stage_config import config_schema
 from resources.stage_run import StageRun, Store, stage_run
 
@@ -154,8 +154,9 @@ def translator(context: dg.AssetExecutionContext, store: Store, accelerator: Acc
             )
         done = run.refresh([_task(training, arm, seed) for arm, seed in planned_runs(settings)])
         failed = [row["reason"] for row in done.rows if row["status"] == "failed"]
-        pictures = _pictures(training, done.rows)
-        result = run.finish(done, TRANSLATOR, {"set_aside": set_aside_table(done.rows)}, pictures)
+        result = run.finish(
+            done, TRANSLATOR, {"set_aside": set_aside_table(done.rows)}, partial(_pictures, training, done.rows)
+        )
         if failed:
             raise dg.Failure(f"{len(failed)} of {len(done.rows)} arms failed, the others are kept: {failed[0]}")
         return result

@@ -15,6 +15,7 @@ F32 = npt.NDArray[np.float32]
 def _mutual_information(shrink: list[int], sigmas: list[float]) -> Wrapped:
     method = sitk.ImageRegistrationMethod()
     method.SetMetricAsMattesMutualInformation(32)
+    method.SetNumberOfThreads(1)
     method.SetInterpolator(sitk.sitkLinear)
     method.SetShrinkFactorsPerLevel(shrink)
     method.SetSmoothingSigmasPerLevel(sigmas)
@@ -58,7 +59,6 @@ def affine_bspline(fixed_image: F32, moving_image: F32, mesh: int = 6) -> F32:
     Source: Rueckert et al. 1999, doi:10.1109/42.796284 (free-form deformation); Mattes et al. 2003,
     doi:10.1109/TMI.2003.809072 (the metric).
     """
-    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
     fixed = sitk.GetImageFromArray(np.ascontiguousarray(fixed_image, np.float32))
     moving = sitk.GetImageFromArray(np.ascontiguousarray(moving_image, np.float32))
     affine = _affine(fixed, moving)

@@ -30,3 +30,9 @@ def test_convention_a_known_shift_is_found_as_a_backward_field(peers: ModuleType
     assert field.dtype == np.float32
     center = field[:, 24:72, 24:72].mean(axis=(1, 2))
     assert center == pytest.approx([3, -2], abs=0.3)
+
+
+def test_a_second_run_gives_the_same_field(peers: ModuleType) -> None:
+    noise = np.random.default_rng(1).random((2, 64, 64), np.float32)
+    fixed, moving = (np.asarray(cv2.GaussianBlur(image, (0, 0), 4), np.float32) for image in noise)
+    assert np.array_equal(peers.affine_bspline(fixed, moving, mesh=3), peers.affine_bspline(fixed, moving, mesh=3))

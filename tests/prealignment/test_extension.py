@@ -9,7 +9,7 @@ F32 = npt.NDArray[np.float32]
 
 def disk(height: int = 96, width: int = 80) -> F32:
     y, x = np.mgrid[:height, :width]
-    return (np.hypot(x - 40, y - 48) < 20).astype(np.float32)
+    return np.asarray(np.hypot(x - 40, y - 48) < 20, dtype=np.float32)
 
 
 def test_a_constant_is_extended_unchanged() -> None:

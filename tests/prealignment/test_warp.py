@@ -15,12 +15,12 @@ SIDE = 64
 def smooth_field(seed: int, amplitude: float = 4.0) -> F32:
     noise = np.random.default_rng(seed).standard_normal((2, SIDE, SIDE))
     field = np.stack([gaussian_filter(channel, 8) for channel in noise])
-    return (field * (amplitude / np.abs(field).max())).astype(np.float32)
+    return np.asarray(field * (amplitude / np.abs(field).max()), dtype=np.float32)
 
 
 def smooth_image(seed: int) -> F32:
     image = gaussian_filter(np.random.default_rng(seed).random((SIDE, SIDE)), 3)
-    return ((image - image.min()) / np.ptp(image)).astype(np.float32)
+    return np.asarray((image - image.min()) / np.ptp(image), dtype=np.float32)
 
 
 def constant(x: float, y: float) -> F32:
@@ -56,7 +56,7 @@ def test_warp_agrees_with_scipy(seed: int) -> None:
 def test_warp_agrees_with_simpleitk() -> None:
     image, field = smooth_image(2), smooth_field(2)
     vectors = sitk.GetImageFromArray(np.moveaxis(field, 0, -1).astype(np.float64), isVector=True)
-    transform = sitk.DisplacementFieldTransform(vectors)
+    transform = sitk.DisplacementFieldTransform(vectors)  # type: ignore[no-untyped-call]
     source = sitk.GetImageFromArray(image)
     expected = sitk.GetArrayFromImage(sitk.Resample(source, source, transform, sitk.sitkLinear))
     np.testing.assert_allclose(warp_image(image, field)[6:-6, 6:-6], expected[6:-6, 6:-6], atol=1e-4)
@@ -65,7 +65,9 @@ def test_warp_agrees_with_simpleitk() -> None:
 def test_one_warp_by_the_composed_field_equals_two_warps() -> None:
     image, outer, inner = smooth_image(3), smooth_field(3), smooth_field(4)
     twice = warp_image(warp_image(image, outer), inner)
-    assert np.abs(warp_image(image, compose(outer, inner)) - twice).max() < 0.02
+    once = warp_image(image, compose(outer, inner))
+    # near the border the two differ by design: the second warp replicates the first one's border
+    assert np.abs(once - twice)[10:-10, 10:-10].max() < 0.02
 
 
 @settings(max_examples=5, deadline=None)
@@ -88,9 +90,8 @@ def test_sample_reads_bilinearly_between_pixel_centers() -> None:
     field = constant(0, 0)
     field[0] = np.arange(SIDE)
     field[1] = np.arange(SIDE)[:, None] * 2
-    np.testing.assert_allclose(
-        sample(field, np.array([[1.25, 2.5], [63, 63], [-5, 80]])), [[1.25, 5], [63, 126], [0, 126]]
-    )
+    points = np.array([[1.25, 2.5], [63.0, 63.0], [-5.0, 80.0]])
+    np.testing.assert_allclose(sample(field, points), np.array([[1.25, 5.0], [63.0, 126.0], [0.0, 126.0]]))
 
 
 def test_sample_agrees_with_scipy() -> None:

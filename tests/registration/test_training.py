@@ -89,10 +89,9 @@ def test_seed_decides_weights_batches_and_jitter(toy: Cohort, reference: Lungs, 
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_jitter_changes_the_training_and_zero_jitter_is_none(
-    toy: Cohort, reference: Lungs, tiny: RegistrationSettings
-) -> None:
-    calm = tiny.model_copy(update={"jitter": 0.0})
+@pytest.mark.parametrize("name", ["jitter", "pose_jitter"])
+def test_jitter_reaches_the_training(toy: Cohort, reference: Lungs, tiny: RegistrationSettings, name: str) -> None:
+    calm = tiny.model_copy(update={name: 0.0})
     assert not same(train(toy, reference, tiny).state, train(toy, reference, calm).state)
 
 
@@ -116,7 +115,7 @@ def test_first_field_term_is_the_pre_alignment_itself(
     toy: Cohort, reference: Lungs, tiny: RegistrationSettings
 ) -> None:
     # an untrained network returns the identity, so the distance (px^2 of the canvas) is the mean of |u_T|^2
-    settings = tiny.model_copy(update={"batch_size": 12, "steps": 1})
+    settings = tiny.model_copy(update={"batch_size": 12, "steps": 1, "pose_jitter": 0.0})
     lengths = np.square(toy.displacements).sum(1)[:, reference > 0].mean()
     assert train(toy, reference, settings).history[0]["field"] == pytest.approx(float(lengths), rel=0.05)
 
@@ -140,7 +139,7 @@ def misplaced(cohort: Cohort, reference: Lungs, fields: F32) -> float:
 def test_training_learns_the_pre_alignment_and_keeps_unseen_lesions(
     toy: Cohort, reference: Lungs, tiny: RegistrationSettings
 ) -> None:
-    settings = tiny.model_copy(update={"steps": 150, "learning_rate": 3e-3})
+    settings = tiny.model_copy(update={"steps": 150, "learning_rate": 3e-3, "pose_jitter": 0.0})
     fitted = train(toy, reference, settings)
     unmoved = misplaced(toy, reference, np.zeros_like(toy.displacements))
     assert unmoved > 1.5
@@ -156,8 +155,9 @@ def test_training_learns_the_pre_alignment_and_keeps_unseen_lesions(
 
 
 def test_training_learns_from_images_alone(toy: Cohort, reference: Lungs, tiny: RegistrationSettings) -> None:
-    # unseen lesions are not kept as well as with lungs shown: 7 and 13 % of the disc's area lost (seeds 0, 1)
-    settings = tiny.model_copy(update={"steps": 150, "learning_rate": 3e-3, "use_lungs": False})
+    # the disc of the test above, unseen in training, then is warped to 0.81 and 0.80 of the area that the
+    # lesion-free image's field gives it (seeds 0, 1; 0.97 and 0.96 with lungs shown): use_lungs is on by default
+    settings = tiny.model_copy(update={"steps": 300, "learning_rate": 3e-3, "pose_jitter": 0.0, "use_lungs": False})
     fields = refined(toy, reference, train(toy, reference, settings), settings)
     assert misplaced(toy, reference, fields) < misplaced(toy, reference, np.zeros_like(toy.displacements)) / 2
 

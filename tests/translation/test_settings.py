@@ -44,7 +44,7 @@ def test_paper_preset_has_the_published_numbers() -> None:
         {"discriminator_layers": 1},
         {"nce_patches": 9},
         {"nce_width": 11},
-        {"residual": False},
+        {"residual": True},
     ],
 )
 def test_explicit_field_replaces_the_preset(override: dict[str, int]) -> None:
@@ -114,7 +114,7 @@ def test_pca_digest_ignores_the_seed() -> None:
         ({"pca_components": 8}, {"pca"}),
         ({"steps": 10}, {"cyclegan", "cut"}),
         ({"batch": 1}, {"cyclegan", "cut"}),
-        ({"residual": False}, {"cyclegan", "cut"}),
+        ({"residual": True}, {"cyclegan", "cut"}),
         ({"learning_rate": 1e-3}, {"cyclegan", "cut"}),
         ({"beta1": 0.9}, {"cyclegan", "cut"}),
         ({"beta2": 0.99}, {"cyclegan", "cut"}),

@@ -1,0 +1,70 @@
+import logging
+import os
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import s3fs
+from moto.server import ThreadedMotoServer
+
+from resources.home import COHORTS_VARIABLE, HOME_VARIABLE, KEY_VARIABLE, STORE_VARIABLE
+from resources.object_store import ObjectStore
+
+KEY = "a key for the tests only"
+BUCKET = "pseudopair"
+
+# Partitions are read from cohort files when `resources.partitions` is imported, before any fixture: the home of
+# whoever runs the tests must not decide which there are.
+_session_home = tempfile.TemporaryDirectory(prefix="pseudopair-tests-")
+os.environ[HOME_VARIABLE] = _session_home.name
+for _name in (STORE_VARIABLE, COHORTS_VARIABLE, KEY_VARIABLE, "DAGSTER_HOME"):
+    os.environ.pop(_name, None)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty installation of its own, with a fixed key."""
+    folder = tmp_path / "home"
+    monkeypatch.setenv(HOME_VARIABLE, str(folder))
+    monkeypatch.setenv("DAGSTER_HOME", str(folder / "dagster"))
+    monkeypatch.setenv(KEY_VARIABLE, KEY)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """Address of an S3 server on a free loopback port, with an empty bucket."""
+    logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    url = f"http://{host}:{port}"
+    s3fs.S3FileSystem(key="x", secret="x", client_kwargs={"endpoint_url": url}).mkdir(BUCKET)
+    yield url
+    server.stop()
+
+
+@pytest.fixture
+def local_store(tmp_path: Path) -> ObjectStore:
+    return ObjectStore(str(tmp_path / "store"))
+
+
+@pytest.fixture
+def s3_store(s3_endpoint: str) -> ObjectStore:
+    options = {"key": "x", "secret": "x", "client_kwargs": {"endpoint_url": s3_endpoint}}
+    return ObjectStore(f"s3://{BUCKET}/{uuid.uuid4().hex}", options)
+
+
+@pytest.fixture(params=["local", "s3"])
+def store(request: pytest.FixtureRequest) -> ObjectStore:
+    """An empty store, on this machine and on S3."""
+    found: ObjectStore = request.getfixturevalue(f"{request.param}_store")
+    return found
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
