@@ -29,11 +29,13 @@ class Accelerator(dg.ConfigurableResource):  # type: ignore[type-arg]
         torch.set_num_threads(self.threads or len(os.sched_getaffinity(0)))
         if self.device == "cuda" and not torch.cuda.is_available():
             raise ValueError("device 'cuda' was asked for, but torch sees no CUDA device; use 'auto' or 'cpu'")
-        use_cuda = self.device != "cpu" and torch.cuda.is_available()
-        return torch.device("cuda" if use_cuda else "cpu")
+        return torch.device("cuda" if self._uses_cuda() else "cpu")
 
     def autocast(self) -> bool:
         """Whether networks train in bfloat16."""
         if self.reduced_precision != "auto":
             return self.reduced_precision == "on"
-        return torch.cuda.is_available() or bool(torch.cpu._is_amx_tile_supported())
+        return self._uses_cuda() or bool(torch.cpu._is_amx_tile_supported())
+
+    def _uses_cuda(self) -> bool:
+        return self.device != "cpu" and torch.cuda.is_available()

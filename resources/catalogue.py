@@ -10,6 +10,9 @@ import yaml
 
 from resources.home import COHORTS_VARIABLE, DATA_VARIABLE, data_root, home
 
+# Checked here too: one unusable name among the partition keys would keep every cohort from loading.
+NAME = re.compile(r"[a-z0-9_-]{1,40}")
+
 
 class CatalogueError(ValueError):
     """A cohort file cannot be read, or no cohort has the name."""
@@ -52,6 +55,9 @@ def read_entry(path: Path) -> Entry:
             {},
             f"{path.name}: expected a mapping with a `name`; see the README's cohort fields",
         )
+    if not NAME.fullmatch(mapping["name"]):
+        problem = f"{path.name}: `name` {mapping['name'][:40]!r} cannot stand in partition keys; use a-z, 0-9, - and _"
+        return Entry(path, path.stem, {}, problem)
     return Entry(path, mapping["name"], {key: _expand(value, path.parent) for key, value in mapping.items()})
 
 

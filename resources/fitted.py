@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from resources.arrays import Arrays, decode, decode_columns, encode
+from resources.arrays import Arrays, CorruptArtifact, decode, decode_columns, encode
 from resources.incremental import Outcome
 from resources.manifests import Place, digest_of, fingerprint, read_manifest
 from resources.object_store import ObjectStore
@@ -52,6 +52,9 @@ def keep_or_fit(
         row_keys: keys of the present training rows.
         fit: fits the model; receives the model's key (for checkpoints).
         refit: fit on the present rows even where the model could be kept.
+
+    Raises:
+        CorruptArtifact: the model was altered after it was written.
     """
     keys = sorted(row_keys)
     key = fingerprint({"recipe": recipe, "rows": keys})
@@ -84,8 +87,11 @@ def _kept(store: ObjectStore, place: Place, recipe: str, present: set[str]) -> F
         return None
     row: dict[str, Any] = table.to_pylist()[0]
     data = store.read_or_none(row["artifact"])
-    if row["recipe"] != recipe or data is None or digest_of(data) != row["artifact_digest"]:
+    if row["recipe"] != recipe or data is None:
         return None
+    if digest_of(data) != row["artifact_digest"]:
+        # Were it passed over here, it would be taken up by its key below, alteration and all.
+        raise CorruptArtifact(f"{row['artifact']} was altered after it was written; delete it and run its stage again")
     arrays = decode(data)
     if any(bytes(key).hex() not in present for key in arrays[FITTED_ON]):
         return None

@@ -1,7 +1,9 @@
 """Where one installation keeps its state: PSEUDOPAIR_HOME, by default `.pseudopair` in the current folder."""
 
+import contextlib
 import os
 import secrets
+import tempfile
 from importlib import resources as package_files
 from pathlib import Path
 
@@ -54,11 +56,22 @@ def patient_key() -> bytes:
         return given.encode()
     path = home() / "patient.key"
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        # Exclusive creation: two processes that start together must not end up with two keys.
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    except FileExistsError:
-        return path.read_bytes()
-    with os.fdopen(descriptor, "w") as stream:
-        stream.write(secrets.token_hex(32))
+    if not path.exists():
+        _write_once(path, secrets.token_hex(32))
     return path.read_bytes()
+
+
+def _write_once(path: Path, text: str) -> None:
+    """Write a private file completely, unless another process was first."""
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "w") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        # A link refuses an existing name: two processes that start together must not end up with two keys, and
+        # neither may see half of one.
+        with contextlib.suppress(FileExistsError):
+            os.link(temporary, path)
+    finally:
+        os.unlink(temporary)

@@ -16,11 +16,12 @@ from resources.object_store import ObjectStore
 KEY = "a key for the tests only"
 BUCKET = "pseudopair"
 
-# Partitions are read from cohort files when `resources.partitions` is imported, before any fixture: the home of
-# whoever runs the tests must not decide which there are.
+# Partitions are read from cohort files when `resources.partitions` is imported, before any fixture: not the home of
+# whoever runs the tests decides which there are, but the shipped cohorts and those in tests/cohorts.
 _session_home = tempfile.TemporaryDirectory(prefix="pseudopair-tests-")
 os.environ[HOME_VARIABLE] = _session_home.name
-for _name in (STORE_VARIABLE, COHORTS_VARIABLE, KEY_VARIABLE, "DAGSTER_HOME"):
+os.environ[COHORTS_VARIABLE] = str(Path(__file__).parent / "cohorts")
+for _name in (STORE_VARIABLE, KEY_VARIABLE, "DAGSTER_HOME"):
     os.environ.pop(_name, None)
 
 

@@ -89,11 +89,13 @@ def refine_batch(
         raise ValueError(f"images have shape {images.shape}; sides must be multiples of {2 * network.multiple}")
     device = next(network.parameters()).device
     image = torch.from_numpy(images)[:, None].to(device)
-    copy = warp(image, torch.from_numpy(prealigned_displacements).to(device))
+    displacement = torch.from_numpy(prealigned_displacements).to(device)
+    half = image.shape[-2] // 2, image.shape[-1] // 2
     shown = slice(None) if settings.use_lungs else slice(0)
     own = soft_lungs(torch.from_numpy(lungs).to(device))[:, shown]
     reference = soft_lungs(torch.from_numpy(reference_lungs)[None].to(device))[:, shown]
-    inputs = network_inputs(halve(image), halve(copy), own, reference)
+    field = resize_displacement(displacement, half)
+    inputs = network_inputs(halve(image), halve(warp(image, displacement)), field, own, reference)
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=autocast):
         velocity = network(inputs)
     stored: npt.NDArray[np.float16] = velocity.cpu().to(torch.float16).numpy()

@@ -14,6 +14,9 @@ from assets.registration.settings import RegistrationSettings
 SLOPE = 0.2
 """Negative slope of the leaky rectifiers (VoxelMorph)."""
 
+FIELD_UNIT = 16.0
+"""The known displacement is shown to the network in this unit, half-grid pixels, so that it is about 1."""
+
 FLOW_SPREAD = 1e-5
 """Spread of the initial weights of the velocity head: an untrained network is the identity (VoxelMorph)."""
 
@@ -79,26 +82,27 @@ def build_network(settings: RegistrationSettings, generator: torch.Generator) ->
 
 def empty_network(settings: RegistrationSettings) -> RegistrationNetwork:
     """Network whose weights are yet to be filled in."""
-    channels = 4 if settings.use_lungs else 2
+    channels = 6 if settings.use_lungs else 4
     widths = settings.encoder_features, settings.decoder_features, settings.final_features
     network = RegistrationNetwork(channels, *widths)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network
 
 
-def network_inputs(image: Tensor, prealigned: Tensor, lungs: Tensor, reference: Tensor) -> Tensor:
+def network_inputs(image: Tensor, prealigned: Tensor, field: Tensor, lungs: Tensor, reference: Tensor) -> Tensor:
     """Channels that the network sees, on the half grid.
 
     Args:
         image: (N, 1, h, w) in [0, 1], half grid.
         prealigned: the same radiographs after pre-alignment, (N, 1, h, w) in [0, 1].
+        field: the pre-alignment's own displacement, (N, 2, h, w), half-grid pixels.
         lungs: soft lungs of `image`, (N, 2, h, w) in [0, 1], channel 0 = patient-right; (N, 0, h, w) to leave them out.
         reference: soft lungs of the reference, (1, 2, h, w) or (1, 0, h, w).
 
     Returns:
-        (N, 4, h, w): image, copy, then right minus left lung of the image and of the reference; (N, 2, h, w) without.
+        (N, 6, h, w): image, copy, displacement, right minus left lung of image and reference; 4 channels without lungs.
     """
-    channels = [image, prealigned]
+    channels = [image, prealigned, field / FIELD_UNIT]
     if lungs.shape[1]:
         channels += [_sides(lungs), _sides(reference).expand(len(image), -1, -1, -1)]
     return torch.cat(channels, dim=1).contiguous(memory_format=torch.channels_last)

@@ -183,7 +183,7 @@ def _velocity(
     first, second = batch.exposures.chunk(2)
     views = apply_exposure(batch.image, first), apply_exposure(batch.prealigned, second)
     shown = slice(None) if settings.use_lungs else slice(0)
-    inputs = network_inputs(*views, batch.lungs[:, shown], reference[:, shown])
+    inputs = network_inputs(*views, batch.displacement, batch.lungs[:, shown], reference[:, shown])
     with torch.autocast(inputs.device.type, dtype=torch.bfloat16, enabled=autocast):
         velocity: Tensor = network(inputs)
     return velocity.float()

@@ -71,15 +71,19 @@ def test_convention_right_lung_is_positive() -> None:
     lungs[:, 4:12, 2:6], lungs[:, 4:12, 10:14] = 1, 2
     soft = soft_lungs(lungs)
     assert soft.shape == (1, 2, 8, 8)
-    channels = network_inputs(torch.full((1, 1, 8, 8), 0.2), torch.full((1, 1, 8, 8), 0.4), soft, soft)
-    assert channels.shape == (1, 4, 8, 8)
+    channels = network_inputs(
+        torch.full((1, 1, 8, 8), 0.2), torch.full((1, 1, 8, 8), 0.4), torch.full((1, 2, 8, 8), 4.0), soft, soft
+    )
+    assert channels.shape == (1, 6, 8, 8)
+    # 4 px in units of 16
+    assert float(channels[0, 2:4].mean()) == pytest.approx(0.25)
     assert channels[0, 0, 0, 0] == pytest.approx(0.2)
     assert channels[0, 1, 0, 0] == pytest.approx(0.4)
-    for channel in (2, 3):
+    for channel in (4, 5):
         assert channels[0, channel, 4, :4].max() > 0.9
         assert channels[0, channel, 4, 4:].min() < -0.9
 
 
 def test_lungs_may_be_left_out() -> None:
     image, none = torch.rand(2, 1, 8, 8, generator=torch.Generator().manual_seed(0)), torch.zeros(2, 0, 8, 8)
-    assert network_inputs(image, image, none, none[:1]).shape == (2, 2, 8, 8)
+    assert network_inputs(image, image, torch.zeros(2, 2, 8, 8), none, none[:1]).shape == (2, 4, 8, 8)

@@ -122,11 +122,13 @@ def test_generator_gradient_is_that_of_the_weighted_sum(adversarial_weight: floa
     nce = (_nce_by_hand(cut, a, positions) + _nce_by_hand(cut, b, positions)) / 2
     weights = [*cut.to_normal.parameters(), *cut.projector.parameters()]
     expected = torch.autograd.grad(adversarial_weight * adversarial + nce_weight * nce, weights, allow_unused=True)
+    # A bias before instance norm has no effect: its gradient is rounding noise. Errors are judged by the largest one.
+    scale = max(float(gradient.abs().max()) for gradient in expected if gradient is not None)
     _step(cut)
     for parameter, gradient in zip(weights, expected, strict=True):
         gradient = torch.zeros_like(parameter) if gradient is None else gradient
         assert parameter.grad is not None
-        assert torch.allclose(parameter.grad, gradient, atol=1e-3 * float(gradient.abs().max()) + 1e-5)
+        assert torch.allclose(parameter.grad, gradient, rtol=1e-3, atol=1e-4 * scale)
 
 
 def test_translations_are_background_outside_the_lungs() -> None:

@@ -1,0 +1,146 @@
+import dagster as dg
+import pytest
+
+from assets import tables
+from pipelines.definitions import defs
+from pipelines.jobs import DESCRIPTIONS
+from pipelines.settings import STAGE_SETTINGS
+from pipelines.stages import JOBS, STAGE_NAMES, STAGES, Stage
+from pipelines.versions import VERSIONS
+from resources.partitions import COHORTS, SHARDS, SHARDS_BY_COHORT, cohort_of
+
+NAMES = [
+    "radiographs",
+    "lung_masks",
+    "reference_lung",
+    "prealigned_radiographs",
+    "registration_model",
+    "registered_radiographs",
+    "pseudo_pairs",
+    "translator",
+    "anomaly_maps",
+    "evaluation",
+]
+SCHEMAS = {
+    "radiographs": tables.RADIOGRAPHS,
+    "lung_masks": tables.LUNG_MASKS,
+    "reference_lung": tables.REFERENCE_LUNG,
+    "prealigned_radiographs": tables.PREALIGNED,
+    "registration_model": tables.REGISTRATION_MODEL,
+    "registered_radiographs": tables.REGISTERED,
+    "pseudo_pairs": tables.PSEUDO_PAIRS,
+    "translator": tables.TRANSLATOR,
+    "anomaly_maps": tables.ANOMALY_MAPS,
+    "evaluation": tables.EVALUATION,
+}
+CHECKS = {
+    ("radiographs", "sources_usable"),
+    ("lung_masks", "masks_plausible"),
+    ("prealigned_radiographs", "no_folds"),
+    ("registered_radiographs", "no_folds"),
+    ("registered_radiographs", "lungs_registered"),
+    ("pseudo_pairs", "patients_in_one_split"),
+    ("evaluation", "above_shortcuts"),
+}
+EACH_STAGE = pytest.mark.parametrize("stage", STAGES, ids=STAGE_NAMES)
+
+
+def definition(name: str) -> dg.AssetsDefinition:
+    return defs.resolve_assets_def(name)
+
+
+def spec(name: str) -> dg.AssetSpec:
+    return next(iter(definition(name).specs))
+
+
+def test_definitions_load() -> None:
+    dg.Definitions.validate_loadable(defs)
+
+
+def test_the_assets_are_the_stages_in_their_order() -> None:
+    assert list(STAGE_NAMES) == NAMES
+    assert sorted(key.to_user_string() for key in defs.resolve_asset_graph().get_all_asset_keys()) == sorted(NAMES)
+    order = defs.resolve_asset_graph().toposorted_asset_keys
+    assert [key.to_user_string() for key in order if key.to_user_string() in NAMES[:2]] == NAMES[:2]
+    assert list(STAGE_SETTINGS) == list(VERSIONS) == NAMES
+
+
+@EACH_STAGE
+def test_dagsters_graph_has_the_edges_that_the_stages_declare(stage: Stage) -> None:
+    parents = defs.resolve_asset_graph().get(dg.AssetKey(stage.name)).parent_keys
+    assert {key.to_user_string() for key in parents} == set(stage.reads)
+    assert set(stage.reads) <= set(NAMES[: NAMES.index(stage.name)])
+
+
+@EACH_STAGE
+def test_every_asset_is_described(stage: Stage) -> None:
+    found = spec(stage.name)
+    assert found.group_name != "default"
+    assert found.kinds
+    assert list(found.owners) == ["team:imaging"]
+    assert found.description
+    assert found.code_version == VERSIONS[stage.name]
+    columns = found.metadata["dagster/column_schema"].columns
+    assert [(column.name, column.type) for column in columns] == [
+        (field.name, str(field.type)) for field in SCHEMAS[stage.name]
+    ]
+
+
+@EACH_STAGE
+def test_every_assets_launchpad_has_exactly_its_settings(stage: Stage) -> None:
+    fields = definition(stage.name).op.config_schema.config_type.fields  # type: ignore[attr-defined]
+    assert set(fields) == set(stage.settings.model_fields)
+
+
+@EACH_STAGE
+def test_partitions_are_those_of_the_stages_level(stage: Stage) -> None:
+    partitions = definition(stage.name).partitions_def
+    assert partitions == (SHARDS if stage.level == "shard" else COHORTS)
+    assert partitions is not None
+    assert set(stage.partitions("phantom")) <= set(partitions.get_partition_keys())
+
+
+def test_checks_exist() -> None:
+    keys = defs.resolve_asset_graph().asset_check_keys
+    assert {(key.asset_key.to_user_string(), key.name) for key in keys} == CHECKS
+
+
+def test_a_patient_in_two_splits_blocks_what_comes_after() -> None:
+    checks = {(key.asset_key.to_user_string(), key.name): key for key in defs.resolve_asset_graph().asset_check_keys}
+    graph = defs.resolve_asset_graph()
+    blocking = {name for name, key in checks.items() if graph.get_check_spec(key).blocking}
+    assert blocking == {("pseudo_pairs", "patients_in_one_split")}
+
+
+def test_jobs_hold_every_stage_once_in_order_and_resolve() -> None:
+    assert [name for members in JOBS.values() for name in members] == NAMES
+    assert set(DESCRIPTIONS) == set(JOBS)
+    for name, members in JOBS.items():
+        job = defs.resolve_job_def(name)
+        assert job.asset_layer.executable_asset_keys == {dg.AssetKey(member) for member in members}
+        levels = {stage.level for stage in STAGES if stage.job == name}
+        assert len(levels) == 1, "one run has one partition"
+
+
+def test_a_cohorts_model_depends_on_all_its_shards_and_a_shard_on_its_cohorts_model_only() -> None:
+    graph = defs.resolve_asset_graph()
+
+    def parents(child: str, parent: str, partition: str) -> set[str]:
+        mapping = graph.get_partition_mapping(dg.AssetKey(child), dg.AssetKey(parent))
+        upstream, downstream = definition(parent).partitions_def, definition(child).partitions_def
+        assert upstream is not None
+        assert downstream is not None
+        subset = downstream.empty_subset().with_partition_keys([partition])
+        result = mapping.get_upstream_mapped_partitions_result_for_partitions(subset, downstream, upstream)
+        return set(result.partitions_subset.get_partition_keys())
+
+    shards = {"three_shards/0", "three_shards/1", "three_shards/2"}
+    assert set(SHARDS_BY_COHORT["three_shards"]) == shards
+    assert parents("reference_lung", "lung_masks", "three_shards") == shards
+    assert parents("prealigned_radiographs", "reference_lung", "three_shards/1") == {"three_shards"}
+    assert parents("lung_masks", "radiographs", "phantom/0") == {"phantom/0"}
+
+
+@pytest.mark.parametrize(("key", "cohort"), [("nih/07", "nih"), ("nih", "nih"), ("rsna_view_matched/0", "rsna_view_matched")])
+def test_a_partitions_cohort(key: str, cohort: str) -> None:
+    assert cohort_of(key) == cohort
