@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 import yaml
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Column, Table
 
 from resources.home import (
@@ -42,7 +43,8 @@ def _prepare() -> None:
 
 
 def _stop(message: str) -> typer.Exit:
-    Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]stopped[/]: {message}", markup=True)
+    # A partition such as [phantom/0] in the message is no markup.
+    Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]stopped[/]: {escape(message)}")
     return typer.Exit(1)
 
 

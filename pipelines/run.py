@@ -1,5 +1,7 @@
 """`pseudopair run`: the stages of one cohort, launched in order through Dagster under one tag."""
 
+import os
+import socket
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ from pipelines.definitions import defs
 from pipelines.stages import STAGES, Stage
 
 RUN_TAG = "pseudopair/run"
+PROCESS_TAG = "pseudopair/process"
 Echo = Callable[[str], None]
 
 
@@ -49,19 +52,51 @@ def run_cohort(cohort: str, overrides: dict[str, dict[str, Any]], echo: Echo, *,
     """
     tag = uuid.uuid4().hex[:12]
     with dg.DagsterInstance.get() as instance:
+        close_dead_runs(instance)
         for launch in launches(cohort, until):
             echo(f"{' → '.join(launch.stages)}  [{launch.partition}]")
             result = defs.resolve_job_def(launch.job).execute_in_process(
                 instance=instance,
                 partition_key=launch.partition,
                 asset_selection=[dg.AssetKey(name) for name in launch.stages],
-                tags={RUN_TAG: tag},
+                tags={RUN_TAG: tag, PROCESS_TAG: _process(os.getpid())},
                 run_config=_run_config(launch, overrides),
                 raise_on_error=False,
             )
             if not result.success:
                 raise RunFailed(_failure(launch, result))
     return tag
+
+
+def close_dead_runs(instance: dg.DagsterInstance) -> list[str]:
+    """Report runs of `run_cohort` as failed whose process on this machine is gone: nobody else would ever do it.
+
+    Returns:
+        Ids of the runs closed.
+    """
+    going = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING]))
+    host = _process(0).partition(":")[0]
+    dead = []
+    for run in going:
+        where, _, pid = run.tags.get(PROCESS_TAG, "").partition(":")
+        if where == host and pid and not _alive(int(pid)):
+            instance.report_run_failed(run, "its process ended without a word; finished rows are kept, run again")
+            dead.append(run.run_id)
+    return dead
+
+
+def _process(pid: int) -> str:
+    return f"{socket.gethostname()}:{pid}"
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _stages_until(until: str | None) -> list[Stage]:

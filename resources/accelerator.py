@@ -20,13 +20,17 @@ class Accelerator(dg.ConfigurableResource):  # type: ignore[type-arg]
     threads: int = 0
     reduced_precision: Literal["auto", "on", "off"] = "auto"
 
-    def torch_device(self) -> torch.device:
-        """The device; also sets torch's thread count for this process.
+    def trainings_at_once(self, wanted: int) -> int:
+        """How many of `wanted` trainings run side by side: one a CPU thread (small nets gain little from more)."""
+        return 1 if self._uses_cuda() else max(1, min(wanted, self._cores()))
+
+    def torch_device(self, at_once: int = 1) -> torch.device:
+        """The device; also sets the CPU threads that each of `at_once` trainings in this process may use.
 
         Raises:
             ValueError: CUDA was asked for and torch sees none.
         """
-        torch.set_num_threads(self.threads or len(os.sched_getaffinity(0)))
+        torch.set_num_threads(max(1, self._cores() // at_once))
         if self.device == "cuda" and not torch.cuda.is_available():
             raise ValueError("device 'cuda' was asked for, but torch sees no CUDA device; use 'auto' or 'cpu'")
         return torch.device("cuda" if self._uses_cuda() else "cpu")
@@ -36,6 +40,9 @@ class Accelerator(dg.ConfigurableResource):  # type: ignore[type-arg]
         if self.reduced_precision != "auto":
             return self.reduced_precision == "on"
         return self._uses_cuda() or bool(torch.cpu._is_amx_tile_supported())
+
+    def _cores(self) -> int:
+        return self.threads or len(os.sched_getaffinity(0))
 
     def _uses_cuda(self) -> bool:
         return self.device != "cpu" and torch.cuda.is_available()

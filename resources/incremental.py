@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -98,6 +99,7 @@ def refresh(
     progress: Progress,
     *,
     retry_failed: bool = False,
+    workers: int = 1,
 ) -> Refreshed:
     """Bring the rows of one stage and partition up to date.
 
@@ -113,15 +115,19 @@ def refresh(
     rows: list[dict[str, Any]] = []
     tally: Counter[str] = Counter()
     spoken = started
-    for position, task in enumerate(tasks, start=1):
+
+    def bring(task: Task) -> tuple[str, dict[str, Any]]:
         how, own = _have(store, place, task, previous.get(task.key), present, retry_failed)
-        if own is None:
-            how, own = "computed", _compute(store, place, task)
-        tally[how] += 1
-        rows.append({**own, **task.carried, "key": task.key})
-        if time.monotonic() - spoken > PROGRESS_SECONDS:
-            spoken = time.monotonic()
-            progress(_line(place, position, len(tasks), spoken - started))
+        return ("computed", _compute(store, place, task)) if own is None else (how, own)
+
+    with ThreadPoolExecutor(workers) as pool:
+        brought = pool.map(bring, tasks) if workers > 1 else map(bring, tasks)
+        for position, (task, (how, own)) in enumerate(zip(tasks, brought, strict=True), start=1):
+            tally[how] += 1
+            rows.append({**own, **task.carried, "key": task.key})
+            if time.monotonic() - spoken > PROGRESS_SECONDS:
+                spoken = time.monotonic()
+                progress(_line(place, position, len(tasks), spoken - started))
     seconds = time.monotonic() - started
     return Refreshed(rows, tally["computed"], tally["reused"], tally["resumed"], seconds)
 

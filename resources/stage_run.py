@@ -117,9 +117,9 @@ class StageRun:
         table = read_manifest(self.store, self.place)
         return set() if table is None else set(table.column("key").to_pylist())
 
-    def refresh(self, tasks: Sequence[Task]) -> Refreshed:
-        """Bring this stage's rows up to date."""
-        return refresh(self.store, self.place, tasks, self.progress)
+    def refresh(self, tasks: Sequence[Task], workers: int = 1) -> Refreshed:
+        """Bring this stage's rows up to date, computing `workers` of them side by side."""
+        return refresh(self.store, self.place, tasks, self.progress, workers=workers)
 
     def finish(
         self,

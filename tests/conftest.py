@@ -69,3 +69,13 @@ def store(request: pytest.FixtureRequest) -> ObjectStore:
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many checks ran on real radiographs, and how many were skipped for want of them."""
+    counts = {
+        outcome: sum("real_data" in report.keywords for report in terminalreporter.stats.get(outcome, []))
+        for outcome in ("passed", "failed", "skipped")
+    }
+    ran = counts["passed"] + counts["failed"]
+    terminalreporter.write_line(f"real-data checks: {ran} run, {counts['skipped']} skipped")

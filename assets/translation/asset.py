@@ -55,7 +55,8 @@ class _Training:
     normal: list[FrameRows]
     reference: Row
     lungs: Lungs
-    accelerator: Accelerator
+    device: torch.device
+    autocast: bool
 
     def key(self, arm: Arm, seed: int) -> str:
         """Key of an arm: its own settings and every frame that it is trained on."""
@@ -82,15 +83,14 @@ class _Training:
             return Outcome({**columns, "trained_abnormal": 0, "steps": 0}, _named(weights))
         abnormal, abnormal_masks = tensors(self.run, arm, self.abnormal, self.lungs, plan.size)
         checkpoints = CheckpointStore(self.run.store, key)
-        device = self.accelerator.torch_device()
         trained = train(
             arm.method,
             abnormal,
             normal,
             self.settings,
             seed,
-            device=device,
-            autocast=self.accelerator.autocast(),
+            device=self.device,
+            autocast=self.autocast,
             abnormal_masks=abnormal_masks,
             normal_masks=masks,
             progress=training_progress(self.run.progress, f"{arm.name} seed {seed}"),
@@ -134,6 +134,8 @@ def translator(context: dg.AssetExecutionContext, store: Store, accelerator: Acc
     """Abnormal-to-normal translators on the training pairs: CycleGAN, CUT, and PCA reconstruction without a GAN."""
     with stage_run(context, store, VERSION) as run:
         settings = run.settings(TranslationSettings)
+        planned = planned_runs(settings)
+        at_once = accelerator.trainings_at_once(sum(arm.method != "pca" for arm, _ in planned))
         rows = joined_rows(run)
         pairs = [pair for pair in run.ok("pseudo_pairs", run.cohort) if pair["split"] == "train"]
         reference = run.model("reference_lung")
@@ -144,7 +146,8 @@ def translator(context: dg.AssetExecutionContext, store: Store, accelerator: Acc
             [rows[name] for name in sorted({pair["normal_id"] for pair in pairs})],
             reference,
             read_artifact(run.store, reference)["lungs"],
-            accelerator,
+            accelerator.torch_device(at_once),
+            accelerator.autocast(),
         )
         if not pairs:
             raise dg.Failure(
@@ -152,7 +155,7 @@ def translator(context: dg.AssetExecutionContext, store: Store, accelerator: Acc
                 "its training part (see normal_labels and abnormal_labels of its declaration)",
                 allow_retries=False,
             )
-        done = run.refresh([_task(training, arm, seed) for arm, seed in planned_runs(settings)])
+        done = run.refresh([_task(training, arm, seed) for arm, seed in planned], at_once)
         failed = [row["reason"] for row in done.rows if row["status"] == "failed"]
         result = run.finish(
             done, TRANSLATOR, {"set_aside": set_aside_table(done.rows)}, partial(_pictures, training, done.rows)

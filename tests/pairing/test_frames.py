@@ -99,7 +99,9 @@ def test_no_alignment_leaves_the_canvas_as_it_is(stored: Stored) -> None:
 def test_the_lung_box_is_the_references(stored: Stored) -> None:
     found = frame("lung_box", stored.rows, stored.reference, stored.read)
     for axis in (0, 1):
-        wanted, box = (np.nonzero((lungs > 0).any(axis=1 - axis))[0][[0, -1]] for lungs in (stored.reference, found.lungs))
+        wanted, box = (
+            np.nonzero((lungs > 0).any(axis=1 - axis))[0][[0, -1]] for lungs in (stored.reference, found.lungs)
+        )
         assert np.abs(wanted - box).max() <= 1
 
 

@@ -141,6 +141,8 @@ def test_a_cohorts_model_depends_on_all_its_shards_and_a_shard_on_its_cohorts_mo
     assert parents("lung_masks", "radiographs", "phantom/0") == {"phantom/0"}
 
 
-@pytest.mark.parametrize(("key", "cohort"), [("nih/07", "nih"), ("nih", "nih"), ("rsna_view_matched/0", "rsna_view_matched")])
+@pytest.mark.parametrize(
+    ("key", "cohort"), [("nih/07", "nih"), ("nih", "nih"), ("rsna_view_matched/0", "rsna_view_matched")]
+)
 def test_a_partitions_cohort(key: str, cohort: str) -> None:
     assert cohort_of(key) == cohort

@@ -6,7 +6,7 @@ from assets.radiographs.phantom.anatomy import LUNGS, closed_spline, row_extent
 from assets.radiographs.phantom.cohort import phantom_label, phantom_lesion, phantom_subject
 from assets.radiographs.phantom.lesions import LESION_KINDS
 from assets.radiographs.phantom.settings import PhantomSettings
-from assets.radiographs.phantom.skeleton import height_at, posterior_rib
+from assets.radiographs.phantom.skeleton import RIBS, RibCage, anterior_rib, draw_cage, posterior_rib, vertebra
 
 SMALL = PhantomSettings(size=96, subjects=30)
 
@@ -62,9 +62,31 @@ def test_row_extent_of_a_square() -> None:
 
 
 def test_ribs_descend_in_order_and_reach_their_lung() -> None:
-    heights = [height_at(posterior_rib(rib, 1), 0.35) for rib in range(2, 11)]
+    heights = [np.interp(0.35, *posterior_rib(rib, 1).T) for rib in range(2, 11)]
     assert np.all(np.diff(heights) > 0.05)
     assert np.allclose(posterior_rib(5, -1), posterior_rib(5, 1) * [-1, 1])
     assert posterior_rib(6, 1)[:, 0].max() > LUNGS[1][:, 0].max() - 0.1
-    with pytest.raises(ValueError, match="x: expected a value"):
-        height_at(posterior_rib(5, 1), 2.0)
+
+
+def test_a_shifted_cage_takes_ribs_and_spine_along() -> None:
+    lower = RibCage(shift=0.05)
+    assert np.allclose(vertebra(3, lower) - vertebra(3), [0, 0.05])
+    moved = posterior_rib(5, 1, lower) - posterior_rib(5, 1)
+    assert np.allclose(moved[:, 1], 0.05)
+    # The turn of a rib stays on the chest wall, which widens downwards.
+    assert moved[0, 0] == 0
+    assert moved[-1, 0] > 0
+
+
+def test_a_stretched_cage_has_wider_intercostal_spaces() -> None:
+    tops = [[vertebra(level, RibCage(stretch=stretch))[0, 1] for level in (2, 7)] for stretch in (0.0, 0.1)]
+    assert np.diff(tops[1]) == pytest.approx(1.1 * np.diff(tops[0]))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_drawn_cages_keep_the_order_of_the_ribs(seed: int) -> None:
+    cage = draw_cage(np.random.default_rng(seed))
+    for side in (-1, 1):
+        assert np.all(np.diff([posterior_rib(rib, side, cage)[[0, -1], 1] for rib in RIBS], axis=0) > 0.03)
+        assert np.all(np.diff([anterior_rib(rib, side, cage)[-1, 1] for rib in RIBS]) > 0.03)
+    assert not np.array_equal(cage.walls, draw_cage(np.random.default_rng(seed + 1)).walls)

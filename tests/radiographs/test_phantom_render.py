@@ -45,9 +45,7 @@ def test_convention_label_one_is_the_image_left() -> None:
 def test_landmarks_lie_in_or_at_the_lungs(seed: int) -> None:
     phantom = render(draw_subject(np.random.default_rng(seed)), np.random.default_rng(seed))
     away = cv2.distanceTransform((phantom.lungs == 0).astype(np.uint8), cv2.DIST_L2, 5)
-    near = phantom.landmarks[((phantom.landmarks >= 0) & (phantom.landmarks <= 255)).all(axis=1)]
-    assert len(near) >= 36
-    columns, rows = np.round(near).astype(int).T
+    columns, rows = np.round(phantom.landmarks).astype(int).T
     assert float(np.asarray(away)[rows, columns].max()) <= 3
 
 

@@ -85,3 +85,16 @@ def test_landmarks_scale_with_the_image() -> None:
     subject = draw_subject(np.random.default_rng(9))
     # Edge coordinates scale by two; pixel-center coordinates are half a pixel less.
     assert np.allclose(landmarks(subject, 512) + 0.5, 2 * (landmarks(subject, 256) + 0.5), atol=1e-3)
+
+
+def test_landmarks_stay_in_the_frame() -> None:
+    subjects = (draw_subject(np.random.default_rng([0, index]).spawn(3)[0]) for index in range(0, 320, 4))
+    points = np.stack([landmarks(subject, 256) for subject in subjects])
+    assert points.min() >= 0
+    assert points.max() <= 255
+
+
+def test_landmarks_are_no_lattice_of_rows() -> None:
+    # Few share a height: a registration by rows is not scored on its own grid.
+    heights = np.sort(landmarks(Subject(), 256)[:20, 1])
+    assert np.median(np.diff(heights)) > 2

@@ -21,7 +21,13 @@ def pretend(monkeypatch: pytest.MonkeyPatch, *, cuda: bool, amx: bool = False) -
 
 @pytest.mark.parametrize(
     ("device", "cuda", "expected"),
-    [("auto", False, "cpu"), ("auto", True, "cuda"), ("cpu", True, "cpu"), ("cpu", False, "cpu"), ("cuda", True, "cuda")],
+    [
+        ("auto", False, "cpu"),
+        ("auto", True, "cuda"),
+        ("cpu", True, "cpu"),
+        ("cpu", False, "cpu"),
+        ("cuda", True, "cuda"),
+    ],
 )
 def test_which_device(monkeypatch: pytest.MonkeyPatch, device: str, cuda: bool, expected: str) -> None:
     pretend(monkeypatch, cuda=cuda)

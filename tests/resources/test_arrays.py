@@ -56,7 +56,9 @@ def test_a_cut_off_artefact_is_refused_with_a_remedy(keep: int) -> None:
         decode(data[:keep])
 
 
-@pytest.mark.parametrize("data", [b"", b"\xff" * 8, b"\x02\0\0\0\0\0\0\0{}", b"\x02\0\0\0\0\0\0\0[]", b"not one at all"])
+@pytest.mark.parametrize(
+    "data", [b"", b"\xff" * 8, b"\x02\0\0\0\0\0\0\0{}", b"\x02\0\0\0\0\0\0\0[]", b"not one at all"]
+)
 def test_a_header_without_columns_is_refused_with_a_remedy(data: bytes) -> None:
     with pytest.raises(CorruptArtifact, match="run its stage again"):
         decode_columns(data)

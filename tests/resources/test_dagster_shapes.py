@@ -14,7 +14,9 @@ def rows(**counts: int) -> list[Row]:
 
 
 def test_the_column_schema_names_every_column_and_its_type() -> None:
-    schema = column_schema(pa.schema([("key", pa.string()), ("areas", pa.list_(pa.float64()))]))["dagster/column_schema"]
+    schema = column_schema(pa.schema([("key", pa.string()), ("areas", pa.list_(pa.float64()))]))[
+        "dagster/column_schema"
+    ]
     assert [(column.name, column.type) for column in schema.columns] == [
         ("key", "string"),
         ("areas", "list<item: double>"),
@@ -35,7 +37,9 @@ def test_a_picture_is_embedded() -> None:
 
 
 def test_a_table_keeps_order_types_and_gaps() -> None:
-    found = table([{"arm": "it_pr/pca", "auc": 0.5, "other": 1}, {"arm": "none/pca"}], {"arm": "string", "auc": "float"})
+    found = table(
+        [{"arm": "it_pr/pca", "auc": 0.5, "other": 1}, {"arm": "none/pca"}], {"arm": "string", "auc": "float"}
+    )
     assert [record.data for record in found.records] == [
         {"arm": "it_pr/pca", "auc": 0.5},
         {"arm": "none/pca", "auc": None},

@@ -148,7 +148,10 @@ def test_an_exception_makes_the_row_failed_and_the_others_go_on(local_store: Obj
         raise ZeroDivisionError("no lung")
 
     done = run(local_store, [one("x", broken), *Work().tasks(["a"])])
-    assert [(row["status"], row["reason"]) for row in done.rows] == [("failed", "ZeroDivisionError: no lung"), ("ok", "")]
+    assert [(row["status"], row["reason"]) for row in done.rows] == [
+        ("failed", "ZeroDivisionError: no lung"),
+        ("ok", ""),
+    ]
     assert done.rows[0]["artifact"] == ""
     assert done.counts() == {
         "planned": 2,
@@ -267,7 +270,14 @@ PARTS: dict[str, Any] = {"stage": "a", "version": "1", "settings": {"x": 1}, "in
 
 @pytest.mark.parametrize(
     "change",
-    [{"stage": "b"}, {"version": "2"}, {"settings": {"x": 2}}, {"settings": {}}, {"inputs": ["q", "p"]}, {"inputs": ["pq"]}],
+    [
+        {"stage": "b"},
+        {"version": "2"},
+        {"settings": {"x": 2}},
+        {"settings": {}},
+        {"inputs": ["q", "p"]},
+        {"inputs": ["pq"]},
+    ],
 )
 def test_a_key_depends_on_everything_the_row_is_made_from(change: dict[str, Any]) -> None:
     assert row_key(**{**PARTS, **change}) != row_key(**PARTS)

@@ -53,7 +53,15 @@ def test_every_type_passes_through_the_launchpad() -> None:
 
 @pytest.mark.parametrize(
     "config",
-    [{"stepz": 3}, {"steps": "three"}, {"mode": "slow"}, {"sizes": 3}, {"sizes": ["x"]}, {"on": "yes"}, {"steps": None}],
+    [
+        {"stepz": 3},
+        {"steps": "three"},
+        {"mode": "slow"},
+        {"sizes": 3},
+        {"sizes": ["x"]},
+        {"on": "yes"},
+        {"steps": None},
+    ],
 )
 def test_dagster_refuses_an_unknown_key_and_a_wrong_type(config: dict[str, Any]) -> None:
     assert launched(config) == (False, None)
@@ -82,7 +90,9 @@ def test_a_setting_without_default_is_shown_as_required() -> None:
     assert config_schema(Needs)["steps"].description == "steps (default: required)"
 
 
-OPTIONAL = st.fixed_dictionaries({}, optional={"steps": st.integers(1, 9), "rate": st.floats(0, 1), "on": st.booleans()})
+OPTIONAL = st.fixed_dictionaries(
+    {}, optional={"steps": st.integers(1, 9), "rate": st.floats(0, 1), "on": st.booleans()}
+)
 
 
 @given(declared=OPTIONAL, launch=OPTIONAL)

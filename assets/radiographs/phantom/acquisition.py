@@ -50,7 +50,7 @@ def draw_exposure(rng: np.random.Generator) -> Exposure:
         blur=rng.uniform(0.0008, 0.0026),
         tilt_x=rng.normal(0, 0.03),
         tilt_y=rng.normal(0, 0.03),
-        noise=rng.uniform(0.005, 0.014),
+        noise=rng.uniform(0.006, 0.016),
         gamma=float(np.exp(rng.normal(0, 0.15))),
         contrast=rng.uniform(0.86, 1.10),
         brightness=rng.normal(0, 0.03),

@@ -14,7 +14,7 @@ import numpy.typing as npt
 Points = npt.NDArray[np.float64]
 ELASTIC_KNOTS = 7
 _ELASTIC_REACH = 1.5
-_ELASTIC_DEVIATION = 0.048
+_ELASTIC_DEVIATION = 0.041
 _DOME_DEVIATION = 0.022
 _APEX = -0.8
 _NEWTON_STEPS = 12

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from assets.radiographs.phantom import anatomy, skeleton
 from assets.radiographs.phantom.anatomy import SIDES, ellipse, mirrored
 from assets.radiographs.phantom.drawing import Canvas, Image
+from assets.radiographs.phantom.skeleton import RibCage, draw_cage
 from assets.radiographs.phantom.vessels import draw_vessels
 
 
@@ -79,13 +80,17 @@ def _airways(canvas: Canvas) -> Image:
     return canvas.soften(np.maximum(windpipe, bronchi), 0.009)
 
 
-def _spine(canvas: Canvas, rng: np.random.Generator) -> Image:
+def _spine(canvas: Canvas, cage: RibCage, rng: np.random.Generator) -> Image:
     """Vertebral bodies with pedicles and spinous processes."""
-    bodies = canvas.fill(*(skeleton.vertebra(level) for level in skeleton.VERTEBRAE))
+    bodies = canvas.fill(*(skeleton.vertebra(level, cage) for level in skeleton.VERTEBRAE))
     buttons = canvas.fill(
-        *(ellipse(center, (0.013, 0.019), 12) for level in skeleton.VERTEBRAE for center in skeleton.pedicles(level))
+        *(
+            ellipse(center, (0.013, 0.019), 12)
+            for level in skeleton.VERTEBRAE
+            for center in skeleton.pedicles(level, cage)
+        )
     )
-    processes = canvas.stroke([skeleton.spinous_process(level) for level in skeleton.VERTEBRAE], 0.022)
+    processes = canvas.stroke([skeleton.spinous_process(level, cage) for level in skeleton.VERTEBRAE], 0.022)
     drawn = bodies + np.maximum(buttons, processes).astype(np.float32) * np.float32(0.45)
     return np.float32(rng.uniform(0.045, 0.075)) * canvas.soften(drawn, 0.006)
 
@@ -97,13 +102,13 @@ def _bone(canvas: Canvas, drawn: Image, core: float) -> Image:
     return canvas.soften(drawn, 0.003) - np.float32(core) * inner
 
 
-def _ribs(canvas: Canvas, rng: np.random.Generator) -> Image:
+def _ribs(canvas: Canvas, cage: RibCage, rng: np.random.Generator) -> Image:
     """Posterior ribs, and anterior ones at half their contrast."""
-    width, contrast = rng.uniform(0.046, 0.060), np.float32(rng.uniform(0.75, 1.25))
-    back = [skeleton.posterior_rib(rib, side) for side in SIDES for rib in skeleton.RIBS]
-    front = [skeleton.anterior_rib(rib, side) for side in SIDES for rib in skeleton.ANTERIOR_RIBS]
-    posterior = _bone(canvas, canvas.stroke(back, width, rng.uniform(0.8, 1.0, len(back)).tolist()), 0.40)
-    anterior = _bone(canvas, canvas.stroke(front, width * 1.12, rng.uniform(0.8, 1.0, len(front)).tolist()), 0.50)
+    width, contrast = rng.uniform(0.046, 0.060), np.float32(rng.uniform(0.70, 1.30))
+    back = [skeleton.posterior_rib(rib, side, cage) for side in SIDES for rib in skeleton.RIBS]
+    front = [skeleton.anterior_rib(rib, side, cage) for side in SIDES for rib in skeleton.ANTERIOR_RIBS]
+    posterior = _bone(canvas, canvas.stroke(back, width, rng.uniform(0.7, 1.0, len(back)).tolist()), 0.40)
+    anterior = _bone(canvas, canvas.stroke(front, width * 1.12, rng.uniform(0.7, 1.0, len(front)).tolist()), 0.50)
     return contrast * (np.float32(0.072) * posterior + np.float32(0.042) * anterior)
 
 
@@ -141,9 +146,10 @@ def _hila(canvas: Canvas) -> Image:
 
 
 def _lung_content(canvas: Canvas, air: Image, rng: np.random.Generator) -> Image:
-    """Vessels, hila and parenchymal texture, all confined to the air."""
-    contrast = np.float32(rng.uniform(0.75, 1.2))
+    """Vessels, minor fissure, hila and parenchymal texture, all confined to the air."""
+    contrast, fissure = np.float32(rng.uniform(0.65, 1.25)), np.float32(rng.uniform(0.0, 0.03))
     marking = draw_vessels(canvas, rng) + np.float32(0.085) * _hila(canvas)
+    marking += fissure * canvas.soften(canvas.stroke([anatomy.MINOR_FISSURE], 0.010), 0.004)
     texture = 0.011 * canvas.noise(rng, 0.055, 3) + 0.014 * canvas.noise(rng, 0.5, 2)
     content: Image = contrast * marking * np.clip(air * 1.3 + 0.1, 0, 1) + texture.astype(np.float32) * air
     return content
@@ -152,16 +158,16 @@ def _lung_content(canvas: Canvas, air: Image, rng: np.random.Generator) -> Image
 def draw_thorax(canvas: Canvas, rng: np.random.Generator) -> Thorax:
     """Draw the lesion-free chest of a subject; rng gives what the subject's map does not fix."""
     lungs = draw_lungs(canvas)
-    air = _air(canvas, lungs)
+    air, cage = _air(canvas, lungs), draw_cage(rng)
     tissue, trunk = _soft_tissue(canvas, rng)
     aeration = np.float32(0.37 + 0.06 * np.clip((canvas.subject.inspiration - 0.8) / 0.3, 0, 1))
     below = canvas.soften(canvas.fill(anatomy.ABDOMEN), 0.03)
     # The heart rests on the liver: without this its lower border would show inside the abdomen.
     silhouette = canvas.soften(canvas.fill(anatomy.SILHOUETTE), 0.007) * (1 - below)
     hidden = (1 - np.float32(0.65) * below) * (1 - np.float32(0.45) * silhouette)
-    bones = _ribs(canvas, rng) * hidden * (np.float32(0.35) + np.float32(0.65) * trunk)
+    bones = _ribs(canvas, cage, rng) * hidden * (np.float32(0.35) + np.float32(0.65) * trunk)
     attenuation = tissue - aeration * air + _mediastinum(canvas, silhouette, rng) + _abdomen(canvas, trunk, rng)
-    attenuation += _spine(canvas, rng) + bones + _shoulders(canvas, rng)
+    attenuation += _spine(canvas, cage, rng) + bones + _shoulders(canvas, rng)
     attenuation += _breasts(canvas, rng) * (1 - np.float32(0.7) * np.maximum(silhouette, below))
     attenuation += _lung_content(canvas, air, rng) - np.float32(0.09) * _airways(canvas)
     return Thorax(attenuation, lungs)

@@ -1,7 +1,8 @@
-"""Pulmonary vessels: trunks common to all subjects, branches of each subject's own.
+"""Pulmonary vessels: trunks and segmental vessels common to all subjects, branches of each subject's own.
 
-The trunks leave the hilum at fixed canonical angles and end in bifurcations that serve as landmarks; the branches
-beyond are random. Angles are degrees, 0 pointing to the side, positive downwards.
+The trunks leave the hilum at fixed canonical angles and end in bifurcations; from some of these a segmental vessel
+goes on to a segmental branch point. Bifurcations and branch points serve as landmarks; all other branches are
+random. Angles are degrees, 0 pointing to the side, positive downwards.
 """
 
 from dataclasses import dataclass
@@ -15,9 +16,15 @@ from assets.radiographs.phantom.drawing import Canvas, Image
 
 TRUNK_ANGLES = (-74.0, -52.0, -30.0, -10.0, 8.0, 26.0, 42.0, 58.0, 76.0)
 TRUNK_LENGTH = 0.16
+SEGMENT_ANGLES = (-74.0, -52.0, -30.0, 8.0, 42.0)
+SEGMENT_LENGTH = 0.20
+_BEND = 14.0
+_TRUNK_WIDTH = 0.0175
+_SEGMENT_WIDTH = 0.0125
 _STEPS = 7
 _STEP_LENGTH = 0.023
-_GENERATIONS = 4
+_TRUNK_GENERATIONS = 4
+_SEGMENT_GENERATIONS = 3
 
 
 @dataclass(frozen=True)
@@ -32,7 +39,7 @@ class _Tips:
 def trunk(side: int, angle: float, samples: int = 8) -> Curve:
     """Center line of a trunk from the hilum to its bifurcation, bent slightly downwards, (samples, 2)."""
     t = np.linspace(0, 1, samples)
-    bend = np.deg2rad(angle + 14 * t)
+    bend = np.deg2rad(angle + _BEND * t)
     start = np.array(HILUM[side])
     line: Curve = start + TRUNK_LENGTH * t[:, None] * np.stack([side * np.cos(bend), np.sin(bend)], axis=-1)
     return line
@@ -41,6 +48,21 @@ def trunk(side: int, angle: float, samples: int = 8) -> Curve:
 def bifurcation(side: int, angle: float) -> tuple[float, float]:
     """End of a trunk."""
     x, y = trunk(side, angle)[-1]
+    return float(x), float(y)
+
+
+def segment(side: int, angle: float, samples: int = 8) -> Curve:
+    """Center line of the segmental vessel that goes on from a trunk, bent slightly upwards, (samples, 2)."""
+    t = np.linspace(0, 1, samples)
+    bend = np.deg2rad(angle + _BEND - 0.5 * _BEND * t)
+    heading = np.stack([side * np.cos(bend), np.sin(bend)], axis=-1)
+    line: Curve = np.array(bifurcation(side, angle)) + SEGMENT_LENGTH * t[:, None] * heading
+    return line
+
+
+def branch_point(side: int, angle: float) -> tuple[float, float]:
+    """End of a segmental vessel."""
+    x, y = segment(side, angle)[-1]
     return float(x), float(y)
 
 
@@ -67,25 +89,38 @@ def _split(tips: _Tips, rng: np.random.Generator) -> _Tips:
     return _Tips(np.tile(tips.position, (2, 1)), angle, width.ravel())
 
 
-def _branches(side: int, rng: np.random.Generator) -> list[tuple[Curve, float]]:
-    """Center lines and widths of everything beyond the trunks of one side."""
-    ends = np.array([bifurcation(side, angle) for angle in TRUNK_ANGLES])
-    width = np.full(len(ends), 0.0165) * rng.uniform(0.8, 1.1, len(ends))
-    tips = _split(_Tips(ends, np.deg2rad(np.array(TRUNK_ANGLES) + 14), width), rng)
+def _beyond(tips: _Tips, generations: int, side: int, rng: np.random.Generator) -> list[tuple[Curve, float]]:
+    """Center lines and widths of the individual branches beyond the ends of one side's common vessels."""
     found: list[tuple[Curve, float]] = []
-    for _ in range(_GENERATIONS):
-        lines, ends_of_lines = _grow(tips, side, rng)
-        found += [(line, float(w)) for line, w in zip(lines, tips.width, strict=True)]
-        tips = _split(ends_of_lines, rng)
+    for _ in range(generations):
+        lines, tips = _grow(_split(tips, rng), side, rng)
+        found += [(line, float(width)) for line, width in zip(lines, tips.width, strict=True)]
     return found
+
+
+def _ends(lines: list[Curve], degrees: npt.NDArray[np.float64], width: float, rng: np.random.Generator) -> _Tips:
+    """Growing ends of common vessels, with widths of the subject's own."""
+    return _Tips(
+        np.stack([line[-1] for line in lines]), np.deg2rad(degrees), width * rng.uniform(0.75, 1.1, len(lines))
+    )
+
+
+def _tree(side: int, rng: np.random.Generator) -> list[tuple[Curve, float]]:
+    """Center lines and widths of all vessels of one side."""
+    trunks = [trunk(side, angle) for angle in TRUNK_ANGLES]
+    segments = [segment(side, angle) for angle in SEGMENT_ANGLES]
+    trunk_ends = _ends(trunks, np.array(TRUNK_ANGLES) + _BEND, 0.0165, rng)
+    segment_ends = _ends(segments, np.array(SEGMENT_ANGLES) + 0.5 * _BEND, _SEGMENT_WIDTH, rng)
+    common = [(line, _TRUNK_WIDTH) for line in trunks] + [(line, _SEGMENT_WIDTH) for line in segments]
+    own = _beyond(trunk_ends, _TRUNK_GENERATIONS, side, rng) + _beyond(segment_ends, _SEGMENT_GENERATIONS, side, rng)
+    return common + own
 
 
 def draw_vessels(canvas: Canvas, rng: np.random.Generator) -> Image:
     """Thickness of the vessels of both lungs, (H, W), about 0 to 0.1."""
     lines: list[tuple[Curve, float]] = []
     for side in SIDES:
-        lines += [(trunk(side, angle), 0.0175) for angle in TRUNK_ANGLES]
-        lines += _branches(side, rng)
+        lines += _tree(side, rng)
     widths = np.array([width for _, width in lines])
     # Few width classes, each drawn in one call, widest last so that thin twigs do not cut through trunks.
     edges = np.geomspace(widths.min(), widths.max() * 1.001, 8)

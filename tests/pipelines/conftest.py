@@ -1,0 +1,65 @@
+import copy
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.pipelines.installation import Installation
+
+SUBJECTS = 26
+TINY: dict[str, Any] = {
+    "name": "tiny",
+    "kind": "phantom",
+    "phantom": {"subjects": SUBJECTS, "seed": 3},
+    "normal_labels": ["normal"],
+    "abnormal_labels": ["abnormal"],
+    "settings": {
+        "radiographs": {"size": 64, "test_share": 0.3},
+        "registration_model": {"steps": 10, "encoder_features": [8, 16], "decoder_features": [16, 8]},
+        "registered_radiographs": {"smallest_dice": 0.3},
+        "translator": {
+            "arms": ["it_dpr/cut", "it_dpr/pca"],
+            "size": 32,
+            # Enough of them to be killed in between.
+            "steps": 60,
+            "batch": 2,
+            "generator_width": 4,
+            "generator_blocks": 2,
+            "discriminator_width": 4,
+            "nce_patches": 16,
+            "nce_width": 8,
+            "pca_components": 4,
+        },
+    },
+}
+
+
+@pytest.fixture
+def tiny() -> dict[str, Any]:
+    """Declaration of the phantom cohort that the finished installation has run."""
+    return copy.deepcopy(TINY)
+
+
+@pytest.fixture
+def empty(tmp_path: Path, tiny: dict[str, Any]) -> Installation:
+    """An installation that has run nothing yet."""
+    installation = Installation(tmp_path / "installation")
+    installation.declare(tiny)
+    return installation
+
+
+@pytest.fixture(scope="session")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    """The uninterrupted run that others are compared with; nobody changes it."""
+    installation = Installation(tmp_path_factory.mktemp("reference"))
+    installation.declare(TINY)
+    installation.run("tiny")
+    return installation
+
+
+@pytest.fixture
+def finished(reference: Installation, tmp_path: Path) -> Installation:
+    """A copy of the reference installation, to be changed."""
+    shutil.copytree(reference.folder, tmp_path / "finished")
+    return Installation(tmp_path / "finished")

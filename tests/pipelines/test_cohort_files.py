@@ -1,0 +1,94 @@
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from pipelines.cli import app
+from pipelines.cohort_files import CohortProblem, cohort_name, declared, source_file
+from resources.home import COHORTS_VARIABLE
+
+GOOD = """
+name: hospital
+root: pictures
+folders: {healthy: normal, ill: opacity}
+normal_labels: [normal]
+abnormal_labels: [opacity]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, home: Path) -> Path:
+    (tmp_path / "pictures" / "healthy").mkdir(parents=True)
+    for name in ("a.png", "b.png"):
+        (tmp_path / "pictures" / "healthy" / name).write_bytes(b"")
+    return tmp_path
+
+
+def test_a_file_elsewhere_is_registered_with_its_root_resolved(folder: Path, home: Path) -> None:
+    path = folder / "hospital.yaml"
+    path.write_text(GOOD)
+    assert cohort_name(str(path)) == "hospital"
+    assert cohort_name("hospital") == "hospital"
+    assert str(folder / "pictures") in (home / "cohorts" / "hospital.yaml").read_text()
+
+
+def test_registering_again_takes_the_changed_file(folder: Path, home: Path) -> None:
+    path = folder / "hospital.yaml"
+    for title in ("one", "two"):
+        path.write_text(GOOD + f"title: {title}\n")
+        cohort_name(str(path))
+        assert f"title: {title}" in (home / "cohorts" / "hospital.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (GOOD.replace("root: pictures", "roots: pictures"), "did you mean `root`"),
+        (GOOD + "settings: {lung_mask: {source: pbtseg}}", "the stages are"),
+        (GOOD + "settings: {lung_masks: {source: magic}}", "settings.lung_masks.source"),
+        (GOOD.replace("name: hospital", "name: phantom"), "declared already"),
+        ("- just\n- a list", "expected a mapping"),
+        ("a: [", "not readable as YAML"),
+    ],
+)
+def test_a_wrong_declaration_is_refused_by_name_and_remedy(folder: Path, text: str, message: str) -> None:
+    path = folder / "wrong.yaml"
+    path.write_text(text)
+    with pytest.raises(CohortProblem, match=message):
+        cohort_name(str(path))
+
+
+def test_a_wrong_file_in_a_named_folder_leaves_the_others(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "wrong.yaml").write_text("a: [")
+    (folder / "hospital.yaml").write_text(GOOD)
+    monkeypatch.setenv(COHORTS_VARIABLE, str(folder))
+    problems = {item.name: item.problem for item in declared()}
+    assert problems["hospital"] == ""
+    assert "not readable" in problems["wrong"]
+
+
+def test_a_row_leads_back_to_its_file(folder: Path) -> None:
+    (folder / "hospital.yaml").write_text(GOOD)
+    cohort_name(str(folder / "hospital.yaml"))
+    assert source_file("hospital", 2).endswith("healthy/b.png")
+    with pytest.raises(CohortProblem, match="no row 3"):
+        source_file("hospital", 3)
+    with pytest.raises(CohortProblem, match="no files"):
+        source_file("phantom", 1)
+
+
+def test_the_command_line_tells_settings_schema_and_cohorts(home: Path) -> None:
+    run = CliRunner().invoke
+    assert "normals_per_abnormal" in run(app, ["settings", "pseudo_pairs"]).output
+    assert run(app, ["settings", "nosuch"]).exit_code == 1
+    assert json.loads(run(app, ["schema"]).output)["title"] == "CohortDeclaration"
+    assert "phantom" in run(app, ["cohorts"]).output
+    assert run(app, ["where", "nosuch", "1"]).exit_code == 1
+
+
+@pytest.mark.parametrize("setting", ["lung_masks", "lung_masks.source", "source=pbtseg"])
+def test_a_setting_without_stage_name_or_value_is_refused(home: Path, setting: str) -> None:
+    result = CliRunner().invoke(app, ["run", "phantom", "--set", setting])
+    assert result.exit_code == 1
+    assert "STAGE.SETTING=VALUE" in result.output

@@ -1,0 +1,32 @@
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from resources.object_store import ObjectStore
+from tests.pipelines.installation import Installation
+
+pytestmark = pytest.mark.timeout(600)
+
+
+def test_a_run_on_s3_gives_the_manifests_of_a_local_one(
+    tmp_path: Path, s3_endpoint: str, tiny: dict[str, Any], reference: Installation
+) -> None:
+    root = f"s3://pseudopair/{uuid.uuid4().hex}/cohorts"
+    environment = {
+        "PSEUDOPAIR_STORE": root,
+        "AWS_ENDPOINT_URL": s3_endpoint,
+        "AWS_ACCESS_KEY_ID": "x",
+        "AWS_SECRET_ACCESS_KEY": "x",
+    }
+    options = {"key": "x", "secret": "x", "client_kwargs": {"endpoint_url": s3_endpoint}}
+    remote = Installation(tmp_path, environment, ObjectStore(root, options))
+    remote.declare(tiny)
+    remote.run("tiny")
+    assert remote.digests() == reference.digests()
+    for stage in remote.digests():
+        assert remote.rows(stage) == reference.rows(stage)
+    assert not (remote.home / "store").exists()
+    row = remote.rows("lung_masks")[0]
+    assert remote.store.read(row["artifact"]) == reference.store.read(row["artifact"])
