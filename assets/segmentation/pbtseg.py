@@ -46,7 +46,7 @@ def segment(image: npt.NDArray[np.float32], settings: SegmentationSettings | Non
         image: float32 (H, W) in [0, 1], lungs dark.
         settings: ``border_brightening`` and ``equalize``; None for the published method.
     """
-    settings = settings or SegmentationSettings()
+    settings = settings or SegmentationSettings(equalize=False)
     small = cv2.resize(image, (WORKING_SIDE, WORKING_SIDE), interpolation=cv2.INTER_LINEAR)
     bright = np.asarray(small, dtype=np.float32) * _border_gain(settings.border_brightening)
     gray = np.rint(np.clip(bright, 0, 1) * 255).astype(np.uint8)

@@ -75,7 +75,11 @@ class Installation:
     def call(self, *arguments: str) -> tuple[int, str]:
         """Run `pseudopair ARGUMENTS`; exit status, and all that it printed."""
         process = self.start(*arguments)
-        printed, _ = process.communicate(timeout=2 * PATIENCE_SECONDS)
+        try:
+            printed, _ = process.communicate(timeout=PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise AssertionError(f"still running after {PATIENCE_SECONDS} s:\n{process.communicate()[0]}") from None
         return process.returncode, printed
 
     def run(self, cohort: str, *arguments: str) -> str:
