@@ -81,6 +81,8 @@ def close_dead_runs(instance: dg.DagsterInstance) -> list[str]:
         where, _, pid = run.tags.get(PROCESS_TAG, "").partition(":")
         if where == host and pid and not _alive(int(pid)):
             instance.report_run_failed(run, "its process ended without a word; finished rows are kept, run again")
+            # Else the next training would wait for ever for the pool's slot that the dead one holds.
+            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
             dead.append(run.run_id)
     return dead
 

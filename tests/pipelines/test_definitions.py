@@ -1,5 +1,6 @@
 import dagster as dg
 import pytest
+from dagster._config import Shape
 
 from assets import tables
 from pipelines.definitions import defs
@@ -88,8 +89,9 @@ def test_every_asset_is_described(stage: Stage) -> None:
 
 @EACH_STAGE
 def test_every_assets_launchpad_has_exactly_its_settings(stage: Stage) -> None:
-    fields = definition(stage.name).op.config_schema.config_type.fields  # type: ignore[attr-defined]
-    assert set(fields) == set(stage.settings.model_fields)
+    config = definition(stage.name).op.config_schema.config_type
+    assert isinstance(config, Shape)
+    assert set(config.fields) == set(stage.settings.model_fields)
 
 
 @EACH_STAGE

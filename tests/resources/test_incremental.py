@@ -1,3 +1,4 @@
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -238,6 +239,23 @@ def test_trouble_with_what_a_row_reads_stops_the_run_and_leaves_no_failed_row(
     with pytest.raises(type(error)):
         refresh(local_store, PLACE, [one("a", reads)], silent)
     assert tally(run(local_store, Work().tasks(["a"]))) == (1, 0, 0)
+
+
+def test_rows_computed_side_by_side_stay_in_order(local_store: ObjectStore) -> None:
+    both_began = threading.Barrier(2, timeout=20)
+
+    def task(name: str) -> Task:
+        def outcome() -> Outcome:
+            both_began.wait()
+            return Work().outcome(name)
+
+        return one(name, outcome)
+
+    done = refresh(local_store, PLACE, [task("a"), task("b"), *Work().tasks(["c"])], silent, workers=2)
+    assert [row["name"] for row in done.rows] == ["a", "b", "c"]
+    assert tally(done) == (3, 0, 0)
+    alone = refresh(ObjectStore(local_store.root + "-other"), PLACE, Work().tasks(["a", "b", "c"]), silent)
+    assert done.table(SCHEMA).equals(alone.table(SCHEMA))
 
 
 def test_rows_of_a_stage_without_tasks_are_an_empty_table(local_store: ObjectStore) -> None:

@@ -133,7 +133,7 @@ def test_one_altered_byte_is_noticed(local_store: ObjectStore, position: int) ->
     data = bytearray(local_store.read(row["artifact"]))
     data[position] ^= 1
     local_store.write(row["artifact"], bytes(data))
-    with pytest.raises(CorruptArtifact, match="altered.*delete it and run its stage again"):
+    with pytest.raises(CorruptArtifact, match=r"altered.*delete it and run its stage again"):
         read_artifact(local_store, row)
 
 
