@@ -17,6 +17,7 @@ from resources.home import (
     COHORTS_VARIABLE,
     DATA_VARIABLE,
     HOME_VARIABLE,
+    STORE_VARIABLE,
     data_root,
     home,
     prepare_dagster_home,
@@ -37,6 +38,10 @@ def _prepare() -> None:
     # Child processes run in another folder, and the default home is relative to this one.
     os.environ[HOME_VARIABLE] = str(home())
     os.environ[DATA_VARIABLE] = data_root()
+    os.environ[STORE_VARIABLE] = store_url()
+    if os.environ.get(COHORTS_VARIABLE):
+        named = os.environ[COHORTS_VARIABLE].split(os.pathsep)
+        os.environ[COHORTS_VARIABLE] = os.pathsep.join(os.path.abspath(folder) for folder in named if folder)
     # Waiting OpenMP threads that spin starve each other on a busy machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("DAGSTER_HOME", str(prepare_dagster_home()))
@@ -55,7 +60,10 @@ def _parse_settings(items: list[str]) -> dict[str, dict[str, Any]]:
         stage, dot, name = target.partition(".")
         if not (equals and dot):
             raise _stop(f"--set {item}: expected STAGE.SETTING=VALUE, e.g. lung_masks.source=pbtseg")
-        overrides.setdefault(stage, {})[name] = yaml.safe_load(value)
+        try:
+            overrides.setdefault(stage, {})[name] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise _stop(f"--set {item}: the value is no YAML; quote it") from None
     return overrides
 
 
@@ -66,10 +74,11 @@ def run(
     all_arms: Annotated[bool, typer.Option(help="Every frame with every translator")] = False,
     seeds: Annotated[int, typer.Option(min=1, max=20, help="Repeat each trained arm with this many seeds")] = 1,
     until: Annotated[str | None, typer.Option(help="Last stage to run")] = None,
+    retry_failed: Annotated[bool, typer.Option(help="Compute rejected and failed rows again")] = False,
 ) -> None:
     """Materialise every stage of a cohort through Dagster; what is up to date is reused."""
     _prepare()
-    from pipelines.cohort_files import CohortProblem, cohort_name
+    from pipelines.cohort_files import CohortProblem, checked_settings, cohort_name
 
     overrides = _parse_settings(settings or [])
     try:
@@ -87,8 +96,11 @@ def run(
     if seeds > 1:
         translator.setdefault("seeds", list(range(seeds)))
     try:
-        tag = run_cohort(name, overrides, lambda line: shown.print(line, markup=False), until=until)
-    except RunFailed as failure:
+        overrides = checked_settings(name, overrides)
+        tag = run_cohort(
+            name, overrides, lambda line: shown.print(line, markup=False), until=until, retry_failed=retry_failed
+        )
+    except (RunFailed, CohortProblem) as failure:
         raise _stop(str(failure)) from None
     print_summary(name, tag, shown)
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 from pydantic import ValidationError
@@ -9,9 +10,9 @@ from pydantic import ValidationError
 from assets.radiographs.declaration import DeclarationError, parse_declaration
 from assets.radiographs.sources import source_rows
 from pipelines.settings import STAGE_SETTINGS
-from resources.catalogue import CatalogueError, Entry, entries, entry_named, folders, read_entry, shard_names
+from resources.catalogue import CatalogueError, Entry, entries, entry_named, folders, read_entry, rooted, shard_names
 from resources.home import home
-from resources.object_store import ObjectStore
+from resources.object_store import ObjectStore, write_local
 
 
 class CohortProblem(ValueError):
@@ -50,9 +51,7 @@ def problem_of(entry: Entry) -> str:
         try:
             STAGE_SETTINGS[stage](**values)
         except ValidationError as error:
-            first = error.errors()[0]
-            field = ".".join(str(part) for part in first["loc"])
-            return f"{entry.path.name}: settings.{stage}.{field}: {first['msg']}; see `pseudopair settings {stage}`"
+            return f"{entry.path.name}: settings.{stage}.{_first(error)}; see `pseudopair settings {stage}`"
     return ""
 
 
@@ -83,22 +82,46 @@ def _register(path: Path) -> Entry:
     problem = problem_of(entry)
     if problem:
         raise CohortProblem(problem)
-    if path.parent in [folder.absolute() for folder in folders()]:
-        return entry
     registered = home() / "cohorts" / f"{entry.name}.yaml"
     for other in entries():
-        if other.name == entry.name and other.path.absolute() != registered.absolute():
+        if other.name == entry.name and other.path.absolute() not in (path, registered.absolute()):
             raise CohortProblem(
                 f"{path.name}: a cohort named {entry.name!r} is declared already ({other.path.name}); rename it"
             )
-    registered.parent.mkdir(parents=True, exist_ok=True)
-    # Variables and relative places are resolved now: the copy lies elsewhere.
-    mapping = dict(entry.mapping)
-    root = str(mapping.get("root", ""))
-    if root and "://" not in root and not Path(root).is_absolute():
-        mapping["root"] = str((path.parent / root).resolve())
-    registered.write_text(yaml.safe_dump(mapping, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    if path.parent in [folder.absolute() for folder in folders()]:
+        return entry
+    # The copy lies elsewhere, so its root is resolved now; other variables stay, they may hold secrets.
+    mapping = yaml.safe_load(path.read_text(encoding="utf-8"))
+    root = str(mapping.get("root") or "").replace("${COHORT_FOLDER}", str(path.parent))
+    if root:
+        mapping["root"] = root if root.startswith("$") else rooted(root, path.parent)
+    text = yaml.safe_dump(mapping, sort_keys=False, allow_unicode=True)
+    write_local(registered, text.encode())
     return read_entry(registered)
+
+
+def checked_settings(cohort: str, overrides: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Settings of one launch, checked before anything runs and brought to their types.
+
+    Raises:
+        CohortProblem: an unknown stage or setting, or a value that the setting does not take.
+    """
+    declared = entry_named(cohort).mapping.get("settings", {})
+    checked: dict[str, dict[str, Any]] = {}
+    for stage, values in overrides.items():
+        if stage not in STAGE_SETTINGS:
+            raise CohortProblem(f"--set {stage}: there is no such stage; the stages are: {', '.join(STAGE_SETTINGS)}")
+        try:
+            settings = STAGE_SETTINGS[stage](**{**declared.get(stage, {}), **values})
+        except ValidationError as error:
+            raise CohortProblem(f"--set {stage}.{_first(error)}; see `pseudopair settings {stage}`") from None
+        checked[stage] = {name: getattr(settings, name) for name in values}
+    return checked
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors()[0]
+    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg'].removeprefix('Value error, ')}"
 
 
 def source_file(cohort: str, row: int) -> str:

@@ -12,6 +12,7 @@ import dagster as dg
 
 from pipelines.definitions import defs
 from pipelines.stages import STAGES, Stage
+from resources.stage_run import RETRY_TAG
 
 RUN_TAG = "pseudopair/run"
 PROCESS_TAG = "pseudopair/process"
@@ -44,13 +45,21 @@ def launches(cohort: str, until: str | None = None) -> Iterator[Launch]:
             yield Launch(job, partition, tuple(stage.name for stage in stages))
 
 
-def run_cohort(cohort: str, overrides: dict[str, dict[str, Any]], echo: Echo, *, until: str | None = None) -> str:
+def run_cohort(
+    cohort: str,
+    overrides: dict[str, dict[str, Any]],
+    echo: Echo,
+    *,
+    until: str | None = None,
+    retry_failed: bool = False,
+) -> str:
     """Materialise every stage of a cohort; returns the tag's value, under which the runs stand in the UI.
 
     Raises:
         RunFailed: a run failed. What was finished before it is kept.
     """
     tag = uuid.uuid4().hex[:12]
+    tags = {RUN_TAG: tag, PROCESS_TAG: _process(os.getpid()), **({RETRY_TAG: "true"} if retry_failed else {})}
     with dg.DagsterInstance.get() as instance:
         close_dead_runs(instance)
         for launch in launches(cohort, until):
@@ -59,7 +68,7 @@ def run_cohort(cohort: str, overrides: dict[str, dict[str, Any]], echo: Echo, *,
                 instance=instance,
                 partition_key=launch.partition,
                 asset_selection=[dg.AssetKey(name) for name in launch.stages],
-                tags={RUN_TAG: tag, PROCESS_TAG: _process(os.getpid())},
+                tags=tags,
                 run_config=_run_config(launch, overrides),
                 raise_on_error=False,
             )
@@ -92,6 +101,9 @@ def _process(pid: int) -> str:
 
 
 def _alive(pid: int) -> bool:
+    if os.name == "nt":
+        # Signal 0 is a keyboard interrupt there; a run that died stays for its owner to end in the UI.
+        return True
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -42,7 +42,9 @@ class Accelerator(dg.ConfigurableResource):  # type: ignore[type-arg]
         return self._uses_cuda() or bool(torch.cpu._is_amx_tile_supported())
 
     def _cores(self) -> int:
-        return self.threads or len(os.sched_getaffinity(0))
+        if self.threads:
+            return self.threads
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
     def _uses_cuda(self) -> bool:
         return self.device != "cpu" and torch.cuda.is_available()

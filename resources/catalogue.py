@@ -58,7 +58,15 @@ def read_entry(path: Path) -> Entry:
     if not NAME.fullmatch(mapping["name"]):
         problem = f"{path.name}: `name` {mapping['name'][:40]!r} cannot stand in partition keys; use a-z, 0-9, - and _"
         return Entry(path, path.stem, {}, problem)
-    return Entry(path, mapping["name"], {key: _expand(value, path.parent) for key, value in mapping.items()})
+    expanded = {key: _expand(value, path.parent) for key, value in mapping.items()}
+    if expanded.get("root") and isinstance(expanded["root"], str):
+        expanded["root"] = rooted(expanded["root"], path.parent)
+    return Entry(path, mapping["name"], expanded)
+
+
+def rooted(root: str, folder: Path) -> str:
+    """A local root as an absolute path, taken relative to the folder of its cohort file; a URL as it is."""
+    return root if "://" in root else str((folder.absolute() / Path(root).expanduser()).resolve())
 
 
 def entries() -> list[Entry]:
@@ -66,7 +74,7 @@ def entries() -> list[Entry]:
     found: dict[str, Entry] = {}
     refused: list[Entry] = []
     for folder in folders():
-        for path in sorted(folder.glob("*.yaml")) if folder.is_dir() else []:
+        for path in sorted((*folder.glob("*.yaml"), *folder.glob("*.yml"))) if folder.is_dir() else []:
             entry = read_entry(path)
             if entry.problem:
                 refused.append(entry)

@@ -1,6 +1,6 @@
 """Models that are fitted once to a cohort and kept while what they were fitted on is still there."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +38,7 @@ def keep_or_fit(
     row_keys: Sequence[str],
     fit: Callable[[str], Outcome],
     *,
+    present: Collection[str] | None = None,
     refit: bool = False,
 ) -> FittedModel:
     """Keep the cohort's model, take up one fitted earlier on exactly these rows, or fit it.
@@ -51,6 +52,7 @@ def keep_or_fit(
         recipe: fingerprint of version, settings and upstream models.
         row_keys: keys of the present training rows.
         fit: fits the model; receives the model's key (for checkpoints).
+        present: keys of all rows that the model could be fitted on, where `row_keys` are only some of them.
         refit: fit on the present rows even where the model could be kept.
 
     Raises:
@@ -58,7 +60,7 @@ def keep_or_fit(
     """
     keys = sorted(row_keys)
     key = fingerprint({"recipe": recipe, "rows": keys})
-    kept = None if refit else _kept(store, place, recipe, set(keys))
+    kept = None if refit else _kept(store, place, recipe, set(keys if present is None else present))
     if kept is not None:
         return kept
     path = place.artifact(key)

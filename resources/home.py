@@ -21,12 +21,14 @@ def home() -> Path:
 
 def store_url() -> str:
     """Root of the artefact store: PSEUDOPAIR_STORE (any fsspec URL) or `<home>/store`."""
-    return os.environ.get(STORE_VARIABLE) or str(home() / "store")
+    given = os.environ.get(STORE_VARIABLE) or str(home() / "store")
+    return given if "://" in given else str(Path(given).absolute())
 
 
 def data_root() -> str:
     """Folder of the shipped real cohorts: PSEUDOPAIR_DATA or `../shared/data`."""
-    return os.environ.get(DATA_VARIABLE) or str(Path("../shared/data").absolute())
+    given = os.environ.get(DATA_VARIABLE) or "../shared/data"
+    return given if "://" in given else str(Path(given).absolute())
 
 
 def prepare_dagster_home() -> Path:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import pyarrow as pa
+from torch import OutOfMemoryError
 
 from resources.arrays import Arrays, CorruptArtifact, decode, decode_columns, encode
 from resources.manifests import Place, digest_of, fingerprint, read_manifest
@@ -167,8 +168,8 @@ def _adopt(store: ObjectStore, path: str) -> dict[str, Any] | None:
 def _compute(store: ObjectStore, place: Place, task: Task) -> dict[str, Any]:
     try:
         outcome = task.work()
-    except (OSError, CorruptArtifact):
-        # The storage's fault and not the row's: as a failed row it would stay failed when the storage is well again.
+    except (OSError, CorruptArtifact, MemoryError, OutOfMemoryError):
+        # The machine's fault and not the row's: as a failed row it would stay failed when the machine is well again.
         raise
     except Exception as error:
         return _unstored("failed", f"{type(error).__name__}: {error}")

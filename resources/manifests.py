@@ -76,16 +76,16 @@ def read_manifest(store: ObjectStore, place: Place) -> pa.Table | None:
     return pq.read_table(io.BytesIO(store.read(place.manifest(pointer["digest"]))))
 
 
-def require_manifest(store: ObjectStore, place: Place) -> pa.Table:
-    """The current manifest.
+def require_current(store: ObjectStore, place: Place) -> tuple[dict[str, Any], pa.Table]:
+    """The pointer and the manifest that it names.
 
     Raises:
         FileNotFoundError: the stage has not run for this partition.
     """
-    table = read_manifest(store, place)
-    if table is None:
+    pointer = read_pointer(store, place)
+    if pointer is None:
         raise FileNotFoundError(f"{place} has no manifest yet; materialise {place.stage} for {place.partition} first")
-    return table
+    return pointer, pq.read_table(io.BytesIO(store.read(place.manifest(pointer["digest"]))))
 
 
 def ok_rows(table: pa.Table) -> list[dict[str, Any]]:
@@ -93,18 +93,31 @@ def ok_rows(table: pa.Table) -> list[dict[str, Any]]:
     return [row for row in table.to_pylist() if row["status"] == "ok"]
 
 
-def publish(store: ObjectStore, place: Place, table: pa.Table, record: dict[str, Any]) -> str:
+def pointer_version(store: ObjectStore, place: Place) -> str | None:
+    """Tag of the pointer as it stands, to be taken before a run's work begins; None where there is none, or locally."""
+    return None if store.is_local else store.version(f"{place.folder}/CURRENT.json")
+
+
+def publish(
+    store: ObjectStore, place: Place, table: pa.Table, record: dict[str, Any], expected: str | None = None
+) -> str:
     """Write the manifest, then the pointer to it; returns the manifest's digest.
+
+    Args:
+        store: the object store.
+        place: stage and partition.
+        table: the manifest.
+        record: what the pointer says besides digest and rows.
+        expected: `pointer_version` before the work began.
 
     Raises:
         StoreConflict: another run published first (S3).
     """
-    before = store.version(f"{place.folder}/CURRENT.json")
     data = table_bytes(table)
     digest = digest_of(data)
     store.write(place.manifest(digest), data)
     pointer = json.dumps({"digest": digest, "rows": table.num_rows, **record}, sort_keys=True, indent=1)
-    store.replace(f"{place.folder}/CURRENT.json", pointer.encode(), before)
+    store.replace(f"{place.folder}/CURRENT.json", pointer.encode(), expected)
     store.delete(f"{place.folder}/FAILED.json")
     return digest
 

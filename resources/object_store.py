@@ -3,6 +3,8 @@
 import errno
 import os
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,7 +52,8 @@ class ObjectStore:
             FileNotFoundError: there is no such object.
         """
         fs, full = self._resolve(path)
-        data: bytes = fs.cat_file(full)
+        with _storage_errors():
+            data: bytes = fs.cat_file(full)
         return data
 
     def read_or_none(self, path: str) -> bytes | None:
@@ -66,7 +69,8 @@ class ObjectStore:
             write_local(Path(self._resolve(path)[1]), data)
         else:
             fs, full = self._resolve(path)
-            fs.pipe_file(full, data)
+            with _storage_errors():
+                fs.pipe_file(full, data)
             fs.invalidate_cache()
 
     def version(self, path: str) -> str | None:
@@ -74,7 +78,8 @@ class ObjectStore:
         fs, full = self._resolve(path)
         fs.invalidate_cache()
         try:
-            info = fs.info(full)
+            with _storage_errors():
+                info = fs.info(full)
         except FileNotFoundError:
             return None
         tag = info.get("ETag")
@@ -96,7 +101,8 @@ class ObjectStore:
             return
         fs, full = self._resolve(path)
         try:
-            fs.pipe_file(full, data, **({"mode": "create"} if expected is None else {"IfMatch": expected}))
+            with _storage_errors():
+                fs.pipe_file(full, data, **({"mode": "create"} if expected is None else {"IfMatch": expected}))
         except FileExistsError as error:
             raise _conflict(path) from error
         except OSError as error:
@@ -111,7 +117,8 @@ class ObjectStore:
         base = self._resolve("")[1]
         fs.invalidate_cache()
         try:
-            names = fs.find(full)
+            with _storage_errors():
+                names = fs.find(full)
         except FileNotFoundError:
             return set()
         found = {str(name)[len(base) + 1 :] for name in names}
@@ -121,7 +128,8 @@ class ObjectStore:
         """Remove one object; nothing happens where there is none."""
         fs, full = self._resolve(path)
         try:
-            fs.rm_file(full)
+            with _storage_errors():
+                fs.rm_file(full)
         except FileNotFoundError:
             return
         fs.invalidate_cache()
@@ -140,6 +148,19 @@ def write_local(target: Path, data: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def _storage_errors() -> Iterator[None]:
+    """Turn a storage library's own errors into OSError, without texts that quote paths."""
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        raise OSError(
+            errno.EIO, f"the storage failed with {type(error).__name__}; see that it answers, then run again"
+        ) from None
 
 
 def _conflict(path: str) -> StoreConflict:

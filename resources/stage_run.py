@@ -20,15 +20,18 @@ from resources.manifests import (
     Place,
     digest_of,
     fingerprint,
+    pointer_version,
     publish,
     read_manifest,
     read_pointer,
-    require_manifest,
+    require_current,
     table_bytes,
 )
 from resources.object_store import ObjectStore
 from resources.partitions import SHARDS_BY_COHORT, cohort_of
 from resources.stage_config import resolve
+
+RETRY_TAG = "pseudopair/retry_failed"
 
 S = TypeVar("S", bound=BaseModel)
 Pictures = Callable[[], dict[str, bytes]]
@@ -63,6 +66,8 @@ class StageRun:
         parents: manifest digests that this run has read, by stage and partition.
         run_id: Dagster's run.
         progress: one line for the log.
+        expected: version of the pointer when the run began; publishing over another one is a conflict (S3).
+        retry_failed: compute rejected and failed rows again.
     """
 
     store: ObjectStore
@@ -74,6 +79,8 @@ class StageRun:
     launched: dict[str, Any]
     run_id: str
     progress: Progress
+    expected: str | None = None
+    retry_failed: bool = False
     parents: dict[str, str] = field(default_factory=dict)
     settings_used: dict[str, Any] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
@@ -95,14 +102,30 @@ class StageRun:
 
         Raises:
             FileNotFoundError: it has not run yet.
+            Failure: it was made from manifests that are no longer current.
         """
         rows: list[dict[str, Any]] = []
         for key in [partition] if partition else self._partitions():
             place = Place(stage, key)
-            rows.extend(require_manifest(self.store, place).to_pylist())
-            pointer = read_pointer(self.store, place)
-            self.parents[str(place)] = pointer["digest"] if pointer else ""
+            pointer, table = require_current(self.store, place)
+            self._require_one_generation(place, pointer)
+            self.parents[str(place)] = pointer["digest"]
+            rows.extend(table.to_pylist())
         return rows
+
+    def _require_one_generation(self, place: Place, pointer: dict[str, Any]) -> None:
+        """Stages launched one at a time must not mix, say, a new split with a model trained on the old one."""
+        for parent, digest in pointer["parents"].items():
+            upstream, _, partition = parent.partition("@")
+            current = self.parents.get(parent) or (read_pointer(self.store, Place(upstream, partition)) or {}).get(
+                "digest"
+            )
+            if current != digest:
+                raise dg.Failure(
+                    f"{place} was made from an older {parent}; materialise {place.stage} for {place.partition} first, "
+                    f"or everything with `pseudopair run {self.cohort}`",
+                    allow_retries=False,
+                )
 
     def ok(self, stage: str, partition: str | None = None) -> list[dict[str, Any]]:
         """Upstream rows that may go on."""
@@ -119,7 +142,7 @@ class StageRun:
 
     def refresh(self, tasks: Sequence[Task], workers: int = 1) -> Refreshed:
         """Bring this stage's rows up to date, computing `workers` of them side by side."""
-        return refresh(self.store, self.place, tasks, self.progress, workers=workers)
+        return refresh(self.store, self.place, tasks, self.progress, retry_failed=self.retry_failed, workers=workers)
 
     def finish(
         self,
@@ -149,7 +172,7 @@ class StageRun:
             **counts,
         }
         drawn = self._drawn(before, digest_of(table_bytes(table)), pictures)
-        digest = publish(self.store, self.place, table, {**record, "pictures": sorted(drawn)})
+        digest = publish(self.store, self.place, table, {**record, "pictures": sorted(drawn)}, self.expected)
         self.progress(_summary(self.place, counts, seconds))
         shown = {
             **counts,
@@ -209,6 +232,8 @@ def stage_run(context: dg.AssetExecutionContext, store: Store, version: str) -> 
         mapping=entry_named(cohort_of(partition)).mapping,
         launched=dict(context.op_execution_context.op_config or {}),
         run_id=context.run.run_id,
+        expected=pointer_version(store.objects(), Place(stage, partition)),
+        retry_failed=context.run.tags.get(RETRY_TAG) == "true",
         progress=context.log.info,
     )
     try:

@@ -48,8 +48,8 @@ def _fit_reference(run: StageRun, candidates: list[Row], radiographs: dict[str, 
 
 def _reference(run: StageRun, settings: ReferenceSettings) -> FittedModel:
     radiographs = {row["radiograph_id"]: row for row in run.ok("radiographs")}
-    normals = [row for row in run.ok("lung_masks") if row["split"] == "train" and row["domain"] == "normal"]
-    chosen = sorted(normals, key=lambda row: row["radiograph_id"])[: settings.candidates]
+    present = [row for row in run.ok("lung_masks") if row["split"] == "train" and row["domain"] == "normal"]
+    chosen = sorted(present, key=lambda row: row["radiograph_id"])[: settings.candidates]
     if not chosen:
         raise dg.Failure(
             f"{run.cohort}: no normal training radiograph has a usable lung mask, so nothing can be the reference; "
@@ -59,9 +59,11 @@ def _reference(run: StageRun, settings: ReferenceSettings) -> FittedModel:
     return keep_or_fit(
         run.store,
         run.place,
-        recipe(run, settings, []),
+        # Asking for a new fit is no other way of fitting.
+        recipe(run, settings.model_copy(update={"refit": False}), []),
         [row["key"] for row in chosen],
         partial(_fit_reference, run, chosen, radiographs),
+        present={row["key"] for row in present},
         refit=settings.refit,
     )
 
@@ -80,6 +82,7 @@ def reference_lung(context: dg.AssetExecutionContext, store: Store) -> dg.Materi
     """The cohort's one reference: the medoid of its training normals' lungs, kept until its basis changes."""
     with stage_run(context, store, REFERENCE_VERSION) as run:
         model = _reference(run, run.settings(ReferenceSettings))
+        run.settings_used["refit"] = False
         done = Refreshed([model.row], int(model.computed), int(not model.computed), 0, 0.0)
         return run.finish(done, REFERENCE_LUNG, {"decision": model.why}, partial(_reference_picture, model.arrays))
 

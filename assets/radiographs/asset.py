@@ -1,6 +1,7 @@
 """Radiographs: source files of any kind decoded, checked and placed on one canvas, each patient in one split."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -38,7 +39,7 @@ VERSION = "1"
 ASSIGNMENT_KEY = b"pseudopair split and shard"
 PHANTOM_KEY = b"phantoms are nobody"
 SHEET_ROWS = 18
-PIXEL_SETTINGS = {"size", "undo_squash", "low_percentile", "high_percentile", "min_contrast"}
+PIXEL_SETTINGS = {"size", "undo_squash", "low_percentile", "high_percentile", "min_contrast", "max_pixels", "max_bytes"}
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def _files(row: SourceRow, source: ObjectStore, in_header: bool) -> _Files:
             if kind == "image" and in_header:
                 patient = source_patient(data)
         except UnusableFile as error:
-            return _Files((), None, f"row {row.number}: {error}")
+            return _Files((), None, str(error))
         except Exception as error:
             problem = (
                 f"row {row.number}: its {kind} file cannot be read ({type(error).__name__}); restore it or drop the row"
@@ -88,7 +89,15 @@ def _work(row: SourceRow, source: ObjectStore, settings: RadiographSettings) -> 
             row, SourceBytes(source.read(row.image), read(row.lung_mask), read(row.lesion_mask)), settings
         )
     except ValueError as error:
-        return Outcome(status="rejected", reason=f"row {row.number}: {error}")
+        return Outcome(status="rejected", reason=str(error))
+    except MemoryError:
+        raise
+    except Exception as error:
+        # The text of a library's error may name the file or quote its header.
+        reason = (
+            f"could not be read or decoded ({type(error).__name__}); see that its file is whole, then --retry-failed"
+        )
+        return Outcome(status="failed", reason=reason)
     return Outcome(columns, arrays)
 
 
@@ -110,11 +119,13 @@ def _file_tasks(run: StageRun, declaration: CohortDeclaration, settings: Radiogr
         if in_header and shard_of(_assignment(patient or row.image), declaration.shards) != index:
             continue
         if not refusal and not files.problem and not patient:
-            files = _Files(
-                (), None, f"row {row.number}: its header names no patient; set patient_from to column or name"
-            )
-        reason = f"row {row.number}: {refusal}" if refusal else files.problem
-        inputs = [*files.digests, json.dumps([row.boxes, row.true_aspect_wh])] if not reason else ["refused", reason]
+            files = _Files((), None, "its header names no patient; set patient_from to column or name")
+        reason = refusal or files.problem
+        inputs = (
+            [*files.digests, json.dumps([row.boxes, row.true_aspect_wh, row.view, row.sex, row.age])]
+            if not reason
+            else ["refused", reason]
+        )
         yield Task(
             row_key(run.stage, run.version, pixel_settings, inputs),
             {
@@ -173,7 +184,14 @@ def _set_aside_duplicates(rows: list[Row]) -> None:
     reasons = duplicate_reasons((row["row"], row["radiograph_id"], row["patient"], row["label"]) for row in usable)
     for row in usable:
         if row["row"] in reasons:
-            row["status"], row["reason"] = "rejected", f"row {row['row']}: {reasons[row['row']]}"
+            row["status"], row["reason"] = "rejected", reasons[row["row"]]
+
+
+def _name_rows(rows: list[Row]) -> None:
+    """Begin each reason with its row's number of today: added files renumber a listing, stored reasons do not know."""
+    for row in rows:
+        if row["status"] != "ok":
+            row["reason"] = f"row {row['row']}: {re.sub(r'^row [0-9]+: ', '', row['reason'])}"
 
 
 @dg.asset(
@@ -198,6 +216,7 @@ def radiographs(context: dg.AssetExecutionContext, store: Store) -> dg.Materiali
         tasks = _phantom_tasks if declaration.kind == "phantom" else _file_tasks
         done = run.refresh(list(tasks(run, declaration, settings)))
         _set_aside_duplicates(done.rows)
+        _name_rows(done.rows)
         return run.finish(
             done,
             RADIOGRAPHS,

@@ -1,6 +1,7 @@
 """Rows of a cohort from its table, or from the names of its files."""
 
 import csv
+import difflib
 import io
 import re
 from collections import Counter
@@ -92,8 +93,8 @@ def rows_of(declaration: CohortDeclaration, table: pa.Table) -> list[SourceRow]:
     for role, column in wanted.items():
         if column not in table.column_names:
             raise DeclarationError(
-                f"columns.{role}: the table has no column {column!r}; it has {', '.join(table.column_names)}; "
-                f"correct columns.{role} in the declaration or the table"
+                f"columns.{role}: the table has no column {column!r}{_close(column, table)} among its "
+                f"{table.num_columns}; correct columns.{role} in the declaration, or give the table a header"
             )
     cells = {role: table.column(column).to_pylist() for role, column in wanted.items()}
     named = [
@@ -101,6 +102,12 @@ def rows_of(declaration: CohortDeclaration, table: pa.Table) -> list[SourceRow]:
         for number in range(table.num_rows)
     ]
     return _without_repeats(named)
+
+
+def _close(column: str, table: pa.Table) -> str:
+    # Only names like the one looked for: without a header the first row, a patient's, stands for the names.
+    close = difflib.get_close_matches(column, table.column_names, n=1, cutoff=0.75)
+    return f" (there is {close[0]!r})" if close else ""
 
 
 def _row_of(declaration: CohortDeclaration, number: int, cells: dict[str, Any]) -> SourceRow:
@@ -139,7 +146,7 @@ def _label_problem(declaration: CohortDeclaration, label: str) -> str | None:
         return None
     if not label:
         return "no label; fill the column"
-    return f"unknown label {label[:40]!r}; list it in normal_labels, abnormal_labels or other_labels"
+    return "its label is unknown to the declaration; list it in normal_labels, abnormal_labels or other_labels"
 
 
 def _patient(declaration: CohortDeclaration, image: str, cell: object) -> tuple[str | None, str | None]:

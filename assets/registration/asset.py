@@ -58,7 +58,6 @@ def _fit(
         resume=checkpoints.load(),
         checkpoint=checkpoints.save,
     )
-    checkpoints.clear()
     names = list(fitted.history[0])
     history = np.array([[entry[name] for name in names] for entry in fitted.history], dtype=np.float32)
     arrays = {WEIGHT + name: value.detach().cpu().numpy() for name, value in fitted.state.items()}
@@ -104,6 +103,7 @@ def registration_model(
             [row["key"] for row in rows],
             partial(_fit, run, rows, reference_arrays, settings, accelerator.torch_device()),
         )
+        CheckpointStore(run.store, model.row["key"]).clear()
         names = model.row["history_columns"]
         history = [dict(zip(names, map(float, entry), strict=True)) for entry in model.arrays["history"]]
         done = Refreshed([model.row], int(model.computed), int(not model.computed), 0, 0.0)
@@ -195,7 +195,7 @@ def registered_radiographs(
                         run.stage,
                         run.version,
                         settings.model_dump(exclude={"share_set_aside"}),
-                        [row["key"], model["key"]],
+                        [row["key"], model["key"], model["artifact_digest"]],
                     ),
                     {name: row[name] for name in CARRIED},
                     partial(

@@ -97,7 +97,6 @@ class _Training:
             resume=checkpoints.load(),
             checkpoint=checkpoints.save,
         )
-        checkpoints.clear()
         names = sorted({name for entry in trained.history for name in entry})
         history = np.array([[entry.get(name, np.nan) for name in names] for entry in trained.history], dtype=np.float32)
         return Outcome({**columns, "history_columns": names}, {**_named(trained.weights), "history": history})
@@ -156,6 +155,9 @@ def translator(context: dg.AssetExecutionContext, store: Store, accelerator: Acc
                 allow_retries=False,
             )
         done = run.refresh([_task(training, arm, seed) for arm, seed in planned], at_once)
+        for row in done.rows:
+            if row["status"] == "ok":
+                CheckpointStore(run.store, row["key"]).clear()
         failed = [row["reason"] for row in done.rows if row["status"] == "failed"]
         result = run.finish(
             done, TRANSLATOR, {"set_aside": set_aside_table(done.rows)}, partial(_pictures, training, done.rows)

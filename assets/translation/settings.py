@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
 class TranslationSettings(BaseModel):
@@ -28,6 +28,12 @@ class TranslationSettings(BaseModel):
         default=["it_dpr/cyclegan", "it_dpr/cut", "none/pca", "lung_box/pca", "it_pr/pca", "it_dpr/pca"],
         description="what to compare, each `alignment/method`: none, lung_box, it_pr or it_dpr / cyclegan, cut or pca",
     )
+
+    @field_validator("arms")
+    @classmethod
+    def _known(cls, arms: list[str]) -> list[str]:
+        return [parse_arm(arm).name for arm in arms]
+
     seeds: list[int] = Field(default=[0], min_length=1, description="one training of every GAN arm for each seed")
     pca_components: int = Field(default=32, ge=1, description="principal components of the PCA reconstruction")
 

@@ -10,6 +10,10 @@ from assets.pairing.matching import draw_pairs
 COUNTS = st.integers(0, 12)
 
 
+def patients_of(*groups: list[str]) -> dict[str, str]:
+    return {name: name for group in groups for name in group}
+
+
 def ids(kind: str, count: int) -> list[str]:
     return [f"{kind}{number:02d}" for number in range(count)]
 
@@ -17,7 +21,8 @@ def ids(kind: str, count: int) -> list[str]:
 @given(abnormal=COUNTS, normal=COUNTS, partners=st.integers(1, 6), seed=st.integers(0, 99))
 @settings(max_examples=80, deadline=None)
 def test_laws_of_the_draw(abnormal: int, normal: int, partners: int, seed: int) -> None:
-    pairs = draw_pairs(ids("a", abnormal), ids("n", normal), partners, np.random.default_rng(seed))
+    ill, well = ids("a", abnormal), ids("n", normal)
+    pairs = draw_pairs(ill, well, partners, np.random.default_rng(seed), patients_of(ill, well))
     assert len(pairs) == len(set(pairs)) == abnormal * min(partners, normal)
     used_abnormal = Counter(first for first, _ in pairs)
     used_normal = Counter(second for _, second in pairs)
@@ -30,16 +35,24 @@ def test_laws_of_the_draw(abnormal: int, normal: int, partners: int, seed: int) 
 
 
 def test_the_same_seed_draws_the_same_pairs_and_another_one_others() -> None:
-    drawn = [draw_pairs(ids("a", 6), ids("n", 9), 2, np.random.default_rng(seed)) for seed in (3, 3, 4)]
+    ill, well = ids("a", 6), ids("n", 9)
+    known = patients_of(ill, well)
+    drawn = [draw_pairs(ill, well, 2, np.random.default_rng(seed), known) for seed in (3, 3, 4)]
     assert drawn[0] == drawn[1] != drawn[2]
 
 
 def test_golden_more_partners_than_normals() -> None:
     # Two normals for each of two abnormals: every combination once.
-    pairs = draw_pairs(["a", "b"], ["m", "n"], 5, np.random.default_rng(0))
+    pairs = draw_pairs(["a", "b"], ["m", "n"], 5, np.random.default_rng(0), patients_of(["a", "b", "m", "n"]))
     assert sorted(pairs) == [("a", "m"), ("a", "n"), ("b", "m"), ("b", "n")]
 
 
 @pytest.mark.parametrize(("abnormal", "normal"), [([], ["n"]), (["a"], []), ([], [])])
 def test_an_empty_domain_gives_no_pair(abnormal: list[str], normal: list[str]) -> None:
-    assert draw_pairs(abnormal, normal, 2, np.random.default_rng(0)) == []
+    assert draw_pairs(abnormal, normal, 2, np.random.default_rng(0), patients_of(abnormal, normal)) == []
+
+
+def test_nobody_is_paired_with_himself() -> None:
+    patients = {"a": "p", "b": "q", "m": "p", "n": "q"}
+    pairs = draw_pairs(["a", "b"], ["m", "n"], 2, np.random.default_rng(0), patients)
+    assert sorted(pairs) == [("a", "n"), ("b", "m")]

@@ -134,7 +134,7 @@ def fill(source: Source) -> tuple[list[int], dict[int, tuple[str, str]]]:
         source.add(None): ("image file cannot be read (FileNotFoundError)", "restore it or drop the row"),
         source.add(encoded(gray(7)), lungs_missing=True): ("lung mask file cannot be read", "restore it"),
         source.add(encoded(gray(8)), lungs=encoded(np.ones((50, 60), np.uint8))): ("60", "96"),
-        source.add(encoded(gray(9)), label="unheard of"): ("unknown label 'unheard of'", "list it in normal_labels"),
+        source.add(encoded(gray(9)), label="unheard of"): ("its label is unknown", "list it in normal_labels"),
         source.add(encoded(gray(0)), patient=f"{PATIENT_MARK}-1"): ("same pixels as row 1", "remove the copy"),
         source.add(encoded(gray(10)), patient=f"{PATIENT_MARK}-x", sex="M"): ("two sexes", "correct the patient ids"),
         source.add(encoded(gray(11)), patient=f"{PATIENT_MARK}-x", sex="F"): ("two sexes", "correct the patient ids"),

@@ -5,7 +5,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pipelines.cli import app
-from pipelines.cohort_files import CohortProblem, cohort_name, declared, source_file
+from pipelines.cohort_files import CohortProblem, checked_settings, cohort_name, declared, source_file
 from resources.home import COHORTS_VARIABLE
 
 GOOD = """
@@ -92,3 +92,46 @@ def test_a_setting_without_stage_name_or_value_is_refused(home: Path, setting: s
     result = CliRunner().invoke(app, ["run", "phantom", "--set", setting])
     assert result.exit_code == 1
     assert "STAGE.SETTING=VALUE" in result.output
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"lungmasks": {"source": "pbtseg"}}, "the stages are: radiographs"),
+        ({"lung_masks": {"sauce": "pbtseg"}}, "lung_masks.sauce"),
+        ({"lung_masks": {"source": "magic"}}, "lung_masks.source"),
+        ({"registration_model": {"steps": 0}}, "registration_model.steps"),
+        ({"translator": {"arms": ["it_dpr/magic"]}}, "translator.arms: arm 'it_dpr/magic'"),
+    ],
+)
+def test_a_wrong_setting_is_refused_before_anything_runs(
+    home: Path, overrides: dict[str, dict[str, object]], message: str
+) -> None:
+    with pytest.raises(CohortProblem, match=message):
+        checked_settings("phantom", overrides)
+
+
+def test_settings_are_brought_to_their_types(home: Path) -> None:
+    # YAML reads 1e-4 as text.
+    checked = checked_settings("phantom", {"translator": {"learning_rate": "1e-4"}})
+    assert checked == {"translator": {"learning_rate": 1e-4}}
+
+
+def test_a_registered_copy_keeps_variables_that_may_be_secret(
+    folder: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_SECRET", "do not write me")
+    path = folder / "hospital.yaml"
+    path.write_text(GOOD + "storage_options: {secret: '${MY_SECRET}'}\n")
+    cohort_name(str(path))
+    assert "do not write me" not in (home / "cohorts" / "hospital.yaml").read_text()
+
+
+def test_a_file_in_a_named_folder_cannot_take_the_name_of_another_cohort(
+    folder: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = folder / "mine.yaml"
+    path.write_text(GOOD.replace("name: hospital", "name: phantom"))
+    monkeypatch.setenv(COHORTS_VARIABLE, str(folder))
+    with pytest.raises(CohortProblem, match="declared already"):
+        cohort_name(str(path))

@@ -53,7 +53,7 @@ def test_empty_cells_are_none() -> None:
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("1.png,xyz,p,,,,,,,", "unknown label 'xyz'; list it in"),
+        ("1.png,xyz,p,,,,,,,", "its label is unknown to the declaration; list it in"),
         ("1.png,,p,,,,,,,", "no label"),
         (",normal,p,,,,,,,", "image is empty"),
         ("../1.png,normal,p,,,,,,,", "image leaves its folder"),
@@ -79,7 +79,7 @@ def test_a_repeated_image_path_is_a_problem_of_the_later_row() -> None:
 
 def test_a_missing_column_is_named_with_the_columns_there_are() -> None:
     table = table_of(b"image,klass,patient_id\n1.png,normal,p\n")
-    with pytest.raises(DeclarationError, match=r"columns.label: .* no column 'label'; it has image, klass, patient_id"):
+    with pytest.raises(DeclarationError, match=r"columns.label: .* no column 'label'.* among its"):
         rows_of(declaration(columns={"patient": "patient_id"}), table)
 
 

@@ -7,7 +7,7 @@ import pytest
 from resources.arrays import CorruptArtifact
 from resources.fitted import FITTED_ON, FittedModel, keep_or_fit
 from resources.incremental import Outcome
-from resources.manifests import Place, fingerprint, publish
+from resources.manifests import Place, fingerprint, pointer_version, publish
 from resources.object_store import ObjectStore
 
 PLACE = Place("registration_model", "phantom")
@@ -38,7 +38,7 @@ def run(
     store: ObjectStore, fitter: Fitter, rows: list[str], recipe: str = "recipe", *, refit: bool = False
 ) -> FittedModel:
     model = keep_or_fit(store, PLACE, recipe, rows, fitter, refit=refit)
-    publish(store, PLACE, pa.Table.from_pylist([model.row], schema=SCHEMA), {})
+    publish(store, PLACE, pa.Table.from_pylist([model.row], schema=SCHEMA), {}, pointer_version(store, PLACE))
     return model
 
 

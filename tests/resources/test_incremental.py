@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from resources import incremental
 from resources.arrays import CorruptArtifact, encode
 from resources.incremental import Outcome, Refreshed, Task, refresh, row_key
-from resources.manifests import Place, publish, read_artifact
+from resources.manifests import Place, pointer_version, publish, read_artifact
 from resources.object_store import ObjectStore
 
 PLACE = Place("lung_masks", "phantom/0")
@@ -52,7 +52,7 @@ def silent(line: str) -> None:
 
 def run(store: ObjectStore, tasks: Sequence[Task], **options: bool) -> Refreshed:
     done = refresh(store, PLACE, tasks, silent, **options)
-    publish(store, PLACE, done.table(SCHEMA), done.counts())
+    publish(store, PLACE, done.table(SCHEMA), done.counts(), pointer_version(store, PLACE))
     return done
 
 

@@ -11,11 +11,12 @@ from resources.manifests import (
     digest_of,
     fingerprint,
     ok_rows,
+    pointer_version,
     publish,
     read_artifact,
     read_manifest,
     read_pointer,
-    require_manifest,
+    require_current,
     table_bytes,
 )
 from resources.object_store import ObjectStore, StoreConflict
@@ -59,10 +60,10 @@ def test_chunks_of_a_table_do_not_show_in_its_bytes() -> None:
 def test_a_published_manifest_is_the_current_one(store: ObjectStore) -> None:
     assert read_manifest(store, PLACE) is None
     assert read_pointer(store, PLACE) is None
-    digest = publish(store, PLACE, table(1), {"version": "1"})
+    digest = publish(store, PLACE, table(1), {"version": "1"}, pointer_version(store, PLACE))
     assert read_pointer(store, PLACE) == {"digest": digest, "rows": 1, "version": "1"}
-    second = publish(store, PLACE, table(1, 2), {"version": "1"})
-    found = require_manifest(store, PLACE)
+    second = publish(store, PLACE, table(1, 2), {"version": "1"}, pointer_version(store, PLACE))
+    _, found = require_current(store, PLACE)
     assert found.equals(table(1, 2))
     assert store.read(PLACE.manifest(digest)) == table_bytes(table(1))
     assert digest_of(store.read(PLACE.manifest(second))) == second
@@ -70,7 +71,7 @@ def test_a_published_manifest_is_the_current_one(store: ObjectStore) -> None:
 
 def test_publishing_clears_the_record_of_a_failure(store: ObjectStore) -> None:
     store.write(f"{PLACE.folder}/FAILED.json", b"{}")
-    publish(store, PLACE, table(1), {})
+    publish(store, PLACE, table(1), {}, pointer_version(store, PLACE))
     assert store.read_or_none(f"{PLACE.folder}/FAILED.json") is None
 
 
@@ -86,7 +87,7 @@ def test_the_pointer_is_written_after_its_manifest(local_store: ObjectStore, mon
     monkeypatch.setattr(ObjectStore, "write", crash_at_the_manifest)
     with pytest.raises(KeyboardInterrupt):
         publish(local_store, PLACE, table(2), {})
-    assert require_manifest(local_store, PLACE).equals(table(1))
+    assert require_current(local_store, PLACE)[1].equals(table(1))
 
 
 def test_two_first_publications_on_s3_do_not_overwrite_each_other(
@@ -103,12 +104,12 @@ def test_two_first_publications_on_s3_do_not_overwrite_each_other(
     monkeypatch.setattr(ObjectStore, "write", other_run_publishes_first)
     with pytest.raises(StoreConflict):
         publish(s3_store, PLACE, table(1), {})
-    assert require_manifest(s3_store, PLACE).equals(table(9))
+    assert require_current(s3_store, PLACE)[1].equals(table(9))
 
 
 def test_a_stage_that_never_ran_is_named_with_what_to_do(local_store: ObjectStore) -> None:
     with pytest.raises(FileNotFoundError, match="materialise lung_masks for phantom/0 first"):
-        require_manifest(local_store, PLACE)
+        require_current(local_store, PLACE)
 
 
 def test_only_ok_rows_go_downstream() -> None:
