@@ -4,13 +4,17 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from pydantic import ValidationError
+
+from assets.radiographs.declaration import DeclarationError, parse_declaration
+from assets.radiographs.sources import source_digest
 from pipelines.stages import STAGES, Stage
 from pipelines.versions import VERSIONS
 from resources.catalogue import entry_named
 from resources.home import store_url
 from resources.manifests import Place, read_pointer
 from resources.object_store import ObjectStore
-from resources.partitions import SHARDS_BY_COHORT
+from resources.partitions import SHARDS_BY_COHORT, cohort_of
 
 State = Literal["fresh", "stale", "failed", "missing"]
 
@@ -74,6 +78,16 @@ def _row(store: ObjectStore, stage: Stage, partition: str, declared: dict[str, A
     return StatusRow(stage.name, partition, "stale" if why else "fresh", *counts, why)
 
 
+def source_now(partition: str) -> str | None:
+    """Digest of the present sources of a shard's cohort, None where they cannot be read."""
+    try:
+        declaration = parse_declaration(entry_named(cohort_of(partition)).mapping)
+        source = ObjectStore(declaration.root, dict(declaration.storage_options))
+        return source_digest(declaration, source.read, lambda: sorted(source.find("")))
+    except DeclarationError:
+        return None
+
+
 def _counts(pointer: dict[str, Any]) -> tuple[str, str, str]:
     aside = pointer["needs_review"] + pointer["rejected"] + pointer["failed"]
     return str(pointer["ok"]), str(aside), f"{pointer['seconds']:.1f}"
@@ -84,10 +98,15 @@ def _staleness(
 ) -> str:
     if pointer["version"] != VERSIONS[stage.name]:
         return f"algorithm version {pointer['version']} → {VERSIONS[stage.name]}"
-    wanted = stage.settings(**declared).model_dump()
+    try:
+        wanted = stage.settings(**declared).model_dump()
+    except ValidationError:
+        return "the declared settings are wrong; see `pseudopair cohorts`"
     changed = sorted(name for name in wanted if pointer["settings"].get(name) != wanted[name])
     if changed:
         return f"settings differ from the declaration: {', '.join(changed)}"
+    if stage.name == "radiographs" and source_now(pointer["partition"]) != pointer.get("source"):
+        return "its declaration, table or files changed, or cannot be read"
     for parent, digest in pointer["parents"].items():
         upstream, _, partition = parent.partition("@")
         current = read_pointer(store, Place(upstream, partition))

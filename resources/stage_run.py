@@ -68,6 +68,7 @@ class StageRun:
         progress: one line for the log.
         expected: version of the pointer when the run began; publishing over another one is a conflict (S3).
         retry_failed: compute rejected and failed rows again.
+        source: digest of what lies outside the store, for `pseudopair status`; empty where nothing does.
     """
 
     store: ObjectStore
@@ -83,6 +84,7 @@ class StageRun:
     retry_failed: bool = False
     parents: dict[str, str] = field(default_factory=dict)
     settings_used: dict[str, Any] = field(default_factory=dict)
+    source: str = ""
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -169,6 +171,7 @@ class StageRun:
             "run_id": self.run_id,
             "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": seconds,
+            "source": self.source,
             **counts,
         }
         drawn = self._drawn(before, digest_of(table_bytes(table)), pictures)

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -21,7 +21,7 @@ from assets.radiographs.ingest import SourceBytes, ingest, ingest_phantom
 from assets.radiographs.phantom.cohort import phantom_label
 from assets.radiographs.phantom.settings import PhantomSettings
 from assets.radiographs.settings import RadiographSettings
-from assets.radiographs.sources import source_rows
+from assets.radiographs.sources import source_digest, source_rows
 from assets.radiographs.split import assign_split, shard_of
 from assets.radiographs.table import SourceRow
 from assets.tables import RADIOGRAPHS
@@ -51,11 +51,9 @@ class _Files:
     problem: str = ""
 
 
-def _source_rows(declaration: CohortDeclaration, source: ObjectStore) -> list[SourceRow]:
-    try:
-        return source_rows(declaration, source.read, lambda: sorted(source.find("")))
-    except DeclarationError as error:
-        raise dg.Failure(f"cohort {declaration.name}: {error}", allow_retries=False) from None
+def _reader(declaration: CohortDeclaration) -> tuple[Callable[[str], bytes], Callable[[], list[str]]]:
+    source = ObjectStore(declaration.root, dict(declaration.storage_options))
+    return source.read, lambda: sorted(source.find(""))
 
 
 def _files(row: SourceRow, source: ObjectStore, in_header: bool) -> _Files:
@@ -103,7 +101,7 @@ def _work(row: SourceRow, source: ObjectStore, settings: RadiographSettings) -> 
 
 def _file_tasks(run: StageRun, declaration: CohortDeclaration, settings: RadiographSettings) -> Iterator[Task]:
     source = ObjectStore(declaration.root, dict(declaration.storage_options))
-    rows = _source_rows(declaration, source)
+    rows = source_rows(declaration, *_reader(declaration))
     conflicts = conflicting_patients(rows)
     in_header = declaration.patient_rule == "header"
     index = int(run.partition.rpartition("/")[2])
@@ -214,7 +212,12 @@ def radiographs(context: dg.AssetExecutionContext, store: Store) -> dg.Materiali
         if declaration.undo_squash:
             settings = settings.model_copy(update={"undo_squash": True})
         tasks = _phantom_tasks if declaration.kind == "phantom" else _file_tasks
-        done = run.refresh(list(tasks(run, declaration, settings)))
+        try:
+            run.source = source_digest(declaration, *_reader(declaration))
+            planned = list(tasks(run, declaration, settings))
+        except DeclarationError as error:
+            raise dg.Failure(f"cohort {declaration.name}: {error}", allow_retries=False) from None
+        done = run.refresh(planned)
         _set_aside_duplicates(done.rows)
         _name_rows(done.rows)
         return run.finish(

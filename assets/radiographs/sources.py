@@ -1,5 +1,7 @@
 """All rows of a cohort, from its table or its listing, whatever storage they come from."""
 
+import hashlib
+import json
 from collections.abc import Callable
 
 from assets.radiographs.declaration import CohortDeclaration, DeclarationError
@@ -34,6 +36,31 @@ def source_rows(
     if not rows:
         raise DeclarationError("no image was found; check `root`, `folders` and `pattern`")
     return rows
+
+
+def source_digest(declaration: CohortDeclaration, read: Callable[[str], bytes], names: Callable[[], list[str]]) -> str:
+    """Digest of what a cohort's rows come from: its declaration and its table, or the names of its files.
+
+    It tells cheaply that rows came, went or were edited; a file replaced under its own name is only seen by a run.
+
+    Args:
+        declaration: of any kind.
+        read: as in `source_rows`.
+        names: as in `source_rows`.
+
+    Raises:
+        DeclarationError: the root or the table cannot be read.
+    """
+    said = declaration.model_dump(exclude={"title", "description", "citation", "settings", "storage_options"})
+    digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
+    if declaration.kind == "files":
+        try:
+            listed = declaration.table is None
+            digest.update("\0".join(names()).encode() if listed else read(declaration.table or ""))
+            digest.update(read(declaration.rows) if declaration.rows else b"")
+        except Exception as error:
+            raise DeclarationError(f"its root or table cannot be read ({type(error).__name__})") from error
+    return digest.hexdigest()
 
 
 def _table(declaration: CohortDeclaration, read: Callable[[str], bytes]) -> list[SourceRow]:

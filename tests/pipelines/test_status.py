@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from pipelines.stages import STAGES
-from pipelines.status import StatusRow, status_rows
+from pipelines.status import StatusRow, source_now, status_rows
 from pipelines.versions import VERSIONS
 from resources.catalogue import CatalogueError, entry_named
 from resources.manifests import Place, publish, read_pointer
@@ -33,6 +33,8 @@ def complete(store: ObjectStore, stage: str, content: int = 0, **changed: Any) -
         "version": VERSIONS[stage],
         "settings": found.settings(**declared).model_dump(),
         "parents": parents,
+        "partition": partition_of(stage),
+        "source": source_now(SHARD) if stage == "radiographs" else "",
         **COUNTS,
         **changed,
     }
@@ -139,3 +141,10 @@ def test_shards_are_shown_one_by_one(home: Path, local_store: ObjectStore) -> No
 def test_an_unknown_cohort_is_refused(home: Path, local_store: ObjectStore) -> None:
     with pytest.raises(CatalogueError, match="no cohort is named"):
         status_rows("nobody", local_store)
+
+
+def test_changed_sources_make_the_radiographs_stale(finished: ObjectStore) -> None:
+    complete(finished, "radiographs", source="digest of another table")
+    row = by_stage(finished)["radiographs"]
+    assert row.state == "stale"
+    assert "changed" in row.why
