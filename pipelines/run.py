@@ -16,6 +16,8 @@ from resources.stage_run import RETRY_TAG
 
 RUN_TAG = "pseudopair/run"
 PROCESS_TAG = "pseudopair/process"
+# How Dagster begins the text of an error that a stage raised on purpose.
+FAILURE = "dagster._core.definitions.events.Failure: "
 Echo = Callable[[str], None]
 
 
@@ -132,6 +134,6 @@ def _failure(launch: Launch, result: dg.ExecuteInProcessResult) -> str:
         if event.is_step_failure:
             error = event.step_failure_data.error
             cause = error.cause if error and error.cause else error
-            message = cause.message.strip() if cause else "no message"
+            message = cause.message.strip().removeprefix(FAILURE) if cause else "no message"
             return f"{event.step_key} [{launch.partition}] failed: {message} (run {result.run_id[:8]} in the UI)"
     return f"{launch.job} [{launch.partition}] failed before a step began (run {result.run_id[:8]} in the UI)"

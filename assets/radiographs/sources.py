@@ -29,10 +29,7 @@ def source_rows(
         raise
     except Exception as error:
         # Any storage library may fail here, each with errors of its own; none says what to do.
-        raise DeclarationError(
-            f"its root or table cannot be read ({type(error).__name__}); check `root`, `table` and, for a remote root, "
-            "its credentials"
-        ) from error
+        raise _unreadable(error) from error
     if not rows:
         raise DeclarationError("no image was found; check `root`, `folders` and `pattern`")
     return rows
@@ -59,8 +56,15 @@ def source_digest(declaration: CohortDeclaration, read: Callable[[str], bytes], 
             digest.update("\0".join(names()).encode() if listed else read(declaration.table or ""))
             digest.update(read(declaration.rows) if declaration.rows else b"")
         except Exception as error:
-            raise DeclarationError(f"its root or table cannot be read ({type(error).__name__})") from error
+            raise _unreadable(error) from error
     return digest.hexdigest()
+
+
+def _unreadable(error: Exception) -> DeclarationError:
+    return DeclarationError(
+        f"its root or table cannot be read ({type(error).__name__}); check `root`, `table` and, for a remote root, "
+        "its credentials"
+    )
 
 
 def _table(declaration: CohortDeclaration, read: Callable[[str], bytes]) -> list[SourceRow]:
