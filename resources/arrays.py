@@ -1,4 +1,4 @@
-"""Arrays and their row's own columns as one safetensors object: no pickles, equal input gives equal bytes."""
+"""Arrays and their row's own columns as one safetensors object: no code in it, equal input gives equal bytes."""
 
 import json
 from collections.abc import Mapping

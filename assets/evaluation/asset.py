@@ -18,7 +18,7 @@ from assets.evaluation.roc import roc_curve
 from assets.evaluation.settings import EvaluationSettings
 from assets.evaluation.shortcuts import Shortcut, mean_jacobian_deviation, mean_lung_intensity, shortcut_aucs, strongest
 from assets.images import from_uint16
-from assets.pairing.asset import joined_rows
+from assets.pairing.asset import FRAMES_OF_COHORT, joined_rows
 from assets.pairing.frames import Row
 from assets.pictures import to_png
 from assets.prealignment.warp import dequantize
@@ -42,11 +42,7 @@ PICTURED = {
 @dg.asset(
     partitions_def=COHORTS,
     deps=[
-        all_shards_of("radiographs"),
-        all_shards_of("lung_masks"),
-        "reference_lung",
-        all_shards_of("prealigned_radiographs"),
-        all_shards_of("registered_radiographs"),
+        *FRAMES_OF_COHORT,
         "translator",
         all_shards_of("anomaly_maps"),
     ],

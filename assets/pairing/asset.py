@@ -14,13 +14,25 @@ from assets.tables import PSEUDO_PAIRS
 from resources.dagster_shapes import PICTURE_BYTES, column_schema
 from resources.incremental import Refreshed
 from resources.manifests import fingerprint, read_artifact
-from resources.partitions import COHORTS, all_shards_of
+from resources.partitions import COHORTS, all_shards_of, cohort_model
 from resources.stage_config import config_schema
 from resources.stage_run import StageRun, Store, stage_run
 
 VERSION = "1"
 SPLITS = ("train", "validation", "test")
 SHEET_PAIRS = 4
+
+FRAMES_OF_COHORT = [
+    *(
+        all_shards_of(name)
+        for name in ("radiographs", "lung_masks", "prealigned_radiographs", "registered_radiographs")
+    ),
+    dg.AssetDep("reference_lung"),
+]
+FRAMES_OF_SHARD = [
+    *(dg.AssetDep(name) for name in ("radiographs", "lung_masks", "prealigned_radiographs", "registered_radiographs")),
+    cohort_model("reference_lung"),
+]
 
 
 def joined_rows(run: StageRun, partition: str | None = None) -> dict[str, FrameRows]:

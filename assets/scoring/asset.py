@@ -8,7 +8,7 @@ import dagster as dg
 import numpy as np
 import torch
 
-from assets.pairing.asset import joined_rows
+from assets.pairing.asset import FRAMES_OF_SHARD, joined_rows
 from assets.pairing.frames import U8, FrameRows, Row, frame, frame_key
 from assets.pictures import to_png
 from assets.scoring.anomaly_map import anomaly_maps as maps_of
@@ -104,11 +104,7 @@ def _load(run: StageRun, row: Row) -> _Translator:
 @dg.asset(
     partitions_def=SHARDS,
     deps=[
-        "radiographs",
-        "lung_masks",
-        cohort_model("reference_lung"),
-        "prealigned_radiographs",
-        "registered_radiographs",
+        *FRAMES_OF_SHARD,
         cohort_model("translator"),
     ],
     group_name="scoring",

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from assets.images import F32
-from assets.pairing.asset import joined_rows
+from assets.pairing.asset import FRAMES_OF_COHORT, joined_rows
 from assets.pairing.frames import U8 as Lungs
 from assets.pairing.frames import FrameRows, Row, frame, frame_key
 from assets.pictures import to_png
@@ -26,7 +26,7 @@ from resources.checkpoint_store import CheckpointStore
 from resources.dagster_shapes import PICTURE_BYTES, column_schema, set_aside_table
 from resources.incremental import Outcome, Task, row_key
 from resources.manifests import read_artifact
-from resources.partitions import COHORTS, all_shards_of
+from resources.partitions import COHORTS
 from resources.progress import training_progress
 from resources.stage_config import config_schema
 from resources.stage_run import StageRun, Store, stage_run
@@ -114,11 +114,7 @@ def weights_of(arrays: Arrays) -> dict[str, torch.Tensor]:
 @dg.asset(
     partitions_def=COHORTS,
     deps=[
-        all_shards_of("radiographs"),
-        all_shards_of("lung_masks"),
-        "reference_lung",
-        all_shards_of("prealigned_radiographs"),
-        all_shards_of("registered_radiographs"),
+        *FRAMES_OF_COHORT,
         "pseudo_pairs",
     ],
     group_name="translation",
