@@ -30,19 +30,14 @@ FRAMES_OF_COHORT = [
     dg.AssetDep("reference_lung"),
 ]
 FRAMES_OF_SHARD = [
-    *(dg.AssetDep(name) for name in ("radiographs", "lung_masks", "prealigned_radiographs", "registered_radiographs")),
+    *(dg.AssetDep(name) for name in FRAME_STAGES),
     cohort_model("reference_lung"),
 ]
 
 
 def joined_rows(run: StageRun, partition: str | None = None) -> dict[str, FrameRows]:
     """Radiographs of a shard, or of the whole cohort, that every frame can be made of."""
-    return join(
-        run.ok("radiographs", partition),
-        run.ok("lung_masks", partition),
-        run.ok("prealigned_radiographs", partition),
-        run.ok("registered_radiographs", partition),
-    )
+    return join(*(run.ok(stage, partition) for stage in FRAME_STAGES))
 
 
 def _pair(abnormal: Row, normal: Row, files: dict[str, str], reference: str, model: str) -> Row:
