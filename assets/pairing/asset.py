@@ -22,11 +22,9 @@ VERSION = "1"
 SPLITS = ("train", "validation", "test")
 SHEET_PAIRS = 4
 
+FRAME_STAGES = ("radiographs", "lung_masks", "prealigned_radiographs", "registered_radiographs")
 FRAMES_OF_COHORT = [
-    *(
-        all_shards_of(name)
-        for name in ("radiographs", "lung_masks", "prealigned_radiographs", "registered_radiographs")
-    ),
+    *(all_shards_of(name) for name in FRAME_STAGES),
     dg.AssetDep("reference_lung"),
 ]
 FRAMES_OF_SHARD = [
