@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 
 from pipelines.cli import app
 from pipelines.cohort_files import CohortProblem, checked_settings, cohort_name, declared, source_file
-from resources.home import COHORTS_VARIABLE
+from resources.home import COHORTS_VARIABLE, DATA_VARIABLE, STORE_VARIABLE
 
 GOOD = """
 name: hospital
@@ -88,7 +88,12 @@ def test_the_command_line_tells_settings_schema_and_cohorts(home: Path) -> None:
 
 
 @pytest.mark.parametrize("setting", ["lung_masks", "lung_masks.source", "source=pbtseg"])
-def test_a_setting_without_stage_name_or_value_is_refused(home: Path, setting: str) -> None:
+def test_a_setting_without_stage_name_or_value_is_refused(
+    home: Path, monkeypatch: pytest.MonkeyPatch, setting: str
+) -> None:
+    # The command makes its places absolute in the environment; what is set here is put back afterwards.
+    for name in (STORE_VARIABLE, DATA_VARIABLE, "OMP_WAIT_POLICY"):
+        monkeypatch.setenv(name, str(home / name.lower()))
     result = CliRunner().invoke(app, ["run", "phantom", "--set", setting])
     assert result.exit_code == 1
     assert "STAGE.SETTING=VALUE" in result.output

@@ -100,7 +100,7 @@ def test_convention_velocity_is_in_half_grid_pixels() -> None:
 def test_weights_survive_loading(tiny: RegistrationSettings) -> None:
     network = moving_network(tiny)
     loaded = load_network({k: v.contiguous() for k, v in network.state_dict().items()}, tiny)
-    inputs = torch.rand(1, 4, 16, 16, generator=torch.Generator().manual_seed(0))
+    inputs = torch.rand(1, 6, 16, 16, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(loaded(inputs), network(inputs))
     assert not loaded.training
 

@@ -30,7 +30,7 @@ def test_layers_are_those_of_synthmorph(encoder: list[int], decoder: list[int], 
 def test_default_network_size() -> None:
     # sum over convolutions of (9 wide + 1) narrow
     settings = RegistrationSettings()
-    down = [4, *settings.encoder_features]
+    down = [6, *settings.encoder_features]
     skips = settings.encoder_features[::-1]
     below = [skips[0], *(d + s for d, s in zip(settings.decoder_features, skips, strict=True))]
     after = [below[-1], *settings.final_features, 2]
@@ -44,7 +44,7 @@ def test_untrained_network_is_the_identity(tiny: RegistrationSettings, use_lungs
     settings = tiny.model_copy(update={"use_lungs": use_lungs})
     generator = torch.Generator().manual_seed(0)
     network = build_network(settings, generator)
-    inputs = torch.rand(2, 4 if use_lungs else 2, 16, 24, generator=generator)
+    inputs = torch.rand(2, 6 if use_lungs else 4, 16, 24, generator=generator)
     velocity = network(inputs)
     assert velocity.shape == (2, 2, 16, 24)
     assert 0 < velocity.abs().max() < 1e-3
@@ -62,7 +62,7 @@ def test_weights_come_from_the_generator_alone(tiny: RegistrationSettings) -> No
 def test_images_of_a_batch_do_not_see_each_other(tiny: RegistrationSettings) -> None:
     generator = torch.Generator().manual_seed(0)
     network = build_network(tiny, generator)
-    inputs = torch.rand(3, 4, 16, 16, generator=generator)
+    inputs = torch.rand(3, 6, 16, 16, generator=generator)
     torch.testing.assert_close(network(inputs)[1:2], network(inputs[1:2]), atol=1e-8, rtol=1e-4)
 
 
