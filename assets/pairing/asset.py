@@ -145,4 +145,12 @@ def _pictures(run: StageRun, pairs: list[Row], registered: dict[str, Row]) -> di
         for pair in pairs[:SHEET_PAIRS]
         for side in ("abnormal", "normal")
     ]
-    return {"pairs": to_png(contact_sheet(tiles, SHEET_PAIRS), PICTURE_BYTES)} if tiles else {}
+    return (
+        {
+            "pairs": to_png(
+                contact_sheet(tiles, SHEET_PAIRS, headings=["abnormal", "normal"] * (SHEET_PAIRS // 2)), PICTURE_BYTES
+            )
+        }
+        if tiles
+        else {}
+    )
