@@ -88,11 +88,6 @@ def require_current(store: ObjectStore, place: Place) -> tuple[dict[str, Any], p
     return pointer, pq.read_table(io.BytesIO(store.read(place.manifest(pointer["digest"]))))
 
 
-def ok_rows(table: pa.Table) -> list[dict[str, Any]]:
-    """Rows that may go downstream, as dictionaries."""
-    return [row for row in table.to_pylist() if row["status"] == "ok"]
-
-
 def pointer_version(store: ObjectStore, place: Place) -> str | None:
     """Tag of the pointer as it stands, to be taken before a run's work begins; None where there is none, or locally."""
     return None if store.is_local else store.version(f"{place.folder}/CURRENT.json")

@@ -16,7 +16,14 @@ from assets.evaluation.report import render_report, summary_sentence
 from assets.evaluation.report_model import ArmResult, Picture, Report, SetAside, StageCount
 from assets.evaluation.roc import roc_curve
 from assets.evaluation.settings import EvaluationSettings
-from assets.evaluation.shortcuts import Shortcut, mean_jacobian_deviation, mean_lung_intensity, shortcut_aucs, strongest
+from assets.evaluation.shortcuts import (
+    Shortcut,
+    lung_area_ratio,
+    mean_jacobian_deviation,
+    mean_lung_intensity,
+    shortcut_aucs,
+    strongest,
+)
 from assets.images import from_uint16
 from assets.pairing.asset import FRAMES_OF_COHORT, joined_rows
 from assets.pairing.frames import Row
@@ -102,7 +109,7 @@ def _shortcuts(run: StageRun, settings: EvaluationSettings) -> tuple[Shortcut, .
         lungs = read_artifact(run.store, row.lungs)["lungs"]
         field = dequantize(read_artifact(run.store, row.prealigned)["displacement"])
         image = from_uint16(read_artifact(run.store, row.radiograph)["image"])
-        measured["lung area"].append(row.lungs["area_right"] + row.lungs["area_left"])
+        measured["lung area"].append(lung_area_ratio(lungs))
         measured["mean intensity in the lungs"].append(mean_lung_intensity(image, lungs))
         measured["mean |det J - 1|"].append(mean_jacobian_deviation(field, reference))
     patients = [row.radiograph["patient"] for row in rows]

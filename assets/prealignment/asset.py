@@ -14,7 +14,7 @@ from assets.prealignment.reference_lung import medoid
 from assets.prealignment.settings import PrealignmentSettings, ReferenceSettings
 from assets.prealignment.warp import quantize, warp_image, warp_lungs
 from assets.radiographs.photometric import apply_window
-from assets.registration.folds import folded
+from assets.registration.folds import folded_share
 from assets.segmentation.quality import dice
 from assets.tables import CARRIED, PREALIGNED, REFERENCE_LUNG
 from resources.arrays import Arrays
@@ -100,7 +100,7 @@ def _outcome(
     inside = reference > 0
     columns = {
         "dice_reference": dice(warped, reference),
-        "folded_share": float(np.mean(folded(displacement)[inside])),
+        "folded_share": folded_share(displacement, inside),
         "mean_shift": float(np.mean(np.hypot(*displacement)[inside])),
     }
     arrays: Arrays = {

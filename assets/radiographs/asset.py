@@ -70,9 +70,7 @@ def _files(row: SourceRow, source: ObjectStore, in_header: bool) -> _Files:
         except UnusableFile as error:
             return _Files((), None, str(error))
         except Exception as error:
-            problem = (
-                f"row {row.number}: its {kind} file cannot be read ({type(error).__name__}); restore it or drop the row"
-            )
+            problem = f"its {kind} file cannot be read ({type(error).__name__}); restore it or drop the row"
             return _Files((), None, problem)
         digests.append(digest_of(data))
     return _Files(tuple(digests), patient)

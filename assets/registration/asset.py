@@ -13,7 +13,7 @@ from assets.pictures import to_png
 from assets.prealignment.asset import no_folds, windowed
 from assets.prealignment.preview import mean_image_sheet
 from assets.prealignment.warp import dequantize, warp_image, warp_lungs
-from assets.registration.folds import folded
+from assets.registration.folds import folded, folded_share
 from assets.registration.inference import load_network, refine, velocity_displacement
 from assets.registration.network import RegistrationNetwork
 from assets.registration.preview import field_sheet, loss_curve
@@ -134,7 +134,7 @@ def _refined(
     overlap = dice(warped, reference["lungs"])
     columns = {
         "dice_reference": overlap,
-        "folded_share": float(np.mean(folded(displacement)[inside])),
+        "folded_share": folded_share(displacement, inside),
         "mean_shift": float(np.mean(np.hypot(*displacement)[inside])),
     }
     arrays: Arrays = {"velocity": velocity, "image": to_uint16(warp_image(image, displacement)), "lungs": warped}

@@ -123,3 +123,13 @@ def test_a_failing_fit_stops_the_run_and_stores_nothing(local_store: ObjectStore
     with pytest.raises(ValueError, match="not finite"):
         keep_or_fit(local_store, PLACE, "recipe", [A], fit)
     assert local_store.find("") == set()
+
+
+def test_rows_that_are_only_present_keep_the_model_when_others_are_chosen(
+    local_store: ObjectStore, fitter: Fitter
+) -> None:
+    # A choice of at most so many candidates may change with new rows; what the model was fitted on is still there.
+    first = run(local_store, fitter, [A, B])
+    later = keep_or_fit(local_store, PLACE, "recipe", [B, C], fitter, present=[A, B, C])
+    assert (later.computed, later.row) == (False, first.row)
+    assert keep_or_fit(local_store, PLACE, "recipe", [B, C], fitter, present=[B, C]).computed

@@ -10,7 +10,6 @@ from resources.manifests import (
     Place,
     digest_of,
     fingerprint,
-    ok_rows,
     pointer_version,
     publish,
     read_artifact,
@@ -110,11 +109,6 @@ def test_two_first_publications_on_s3_do_not_overwrite_each_other(
 def test_a_stage_that_never_ran_is_named_with_what_to_do(local_store: ObjectStore) -> None:
     with pytest.raises(FileNotFoundError, match="materialise lung_masks for phantom/0 first"):
         require_current(local_store, PLACE)
-
-
-def test_only_ok_rows_go_downstream() -> None:
-    mixed = pa.concat_tables([table(1), table(2, status="needs_review"), table(3, status="failed"), table(4)])
-    assert [row["area"] for row in ok_rows(mixed)] == [1, 4]
 
 
 def stored(store: ObjectStore, array: np.ndarray) -> dict[str, Any]:

@@ -1,18 +1,22 @@
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pyarrow as pa
 import pytest
 
+from resources.incremental import Outcome, Task
 from resources.manifests import Place, publish, read_pointer
 from resources.object_store import ObjectStore
-from resources.stage_run import StageRun
+from resources.partitions import SHARDS
+from resources.stage_run import RETRY_TAG, StageRun, Store, stage_run
 
 SCHEMA = pa.schema([("key", pa.string()), ("status", pa.string())])
 
 
 def published(store: ObjectStore, stage: str, key: str, parents: dict[str, str]) -> str:
-    table = pa.Table.from_pylist([{"key": key, "status": "ok"}], schema=SCHEMA)
+    rows = [{"key": key, "status": "ok"}, {"key": "r", "status": "needs_review"}, {"key": "f", "status": "failed"}]
+    table = pa.Table.from_pylist(rows, schema=SCHEMA)
     return publish(store, Place(stage, "phantom/0"), table, {"parents": parents})
 
 
@@ -20,7 +24,7 @@ def run_of(store: ObjectStore, stage: str, **other: Any) -> StageRun:  # noqa: A
     return StageRun(store, stage, "1", "phantom/0", "phantom", {}, {}, "run", lambda line: None, **other)
 
 
-def test_reading_records_which_manifest_was_read(local_store: ObjectStore) -> None:
+def test_only_ok_rows_go_downstream_and_the_manifest_read_is_recorded(local_store: ObjectStore) -> None:
     digest = published(local_store, "radiographs", "a", {})
     run = run_of(local_store, "lung_masks")
     assert [row["key"] for row in run.ok("radiographs", "phantom/0")] == ["a"]
@@ -66,3 +70,33 @@ def test_pictures_are_drawn_again_only_for_another_manifest_or_other_settings(lo
 def test_the_pointer_of_another_stage_is_left_alone(local_store: ObjectStore) -> None:
     published(local_store, "radiographs", "a", {})
     assert read_pointer(local_store, Place("lung_masks", "phantom/0")) is None
+
+
+@pytest.mark.parametrize(("tags", "wanted"), [({}, False), ({RETRY_TAG: "true"}, True)])
+def test_a_runs_tag_asks_for_failed_rows_again(tmp_path: Path, tags: dict[str, str], wanted: bool) -> None:
+    seen: list[bool] = []
+
+    @dg.asset(partitions_def=SHARDS)
+    def probe(context: dg.AssetExecutionContext, store: Store) -> None:
+        with stage_run(context, store, "1") as run:
+            seen.append(run.retry_failed)
+
+    resources = {"store": Store(root=str(tmp_path))}
+    assert dg.materialize([probe], partition_key="phantom/0", resources=resources, tags=tags).success
+    assert seen == [wanted]
+
+
+@pytest.mark.parametrize("retry", [False, True])
+def test_failed_rows_are_computed_again_only_when_asked_for(local_store: ObjectStore, retry: bool) -> None:
+    calls: list[str] = []
+
+    def fails() -> Outcome:
+        calls.append("called")
+        raise ValueError("no luck")
+
+    task = Task("0" * 32, {}, fails)
+    schema = pa.schema([(name, pa.string()) for name in ("key", "status", "reason", "artifact", "artifact_digest")])
+    done = run_of(local_store, "lung_masks").refresh([task])
+    publish(local_store, Place("lung_masks", "phantom/0"), done.table(schema), {})
+    run_of(local_store, "lung_masks", retry_failed=retry).refresh([task])
+    assert len(calls) == 1 + retry
