@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from assets.evaluation.arm import score_result
-from assets.evaluation.report_model import ArmResult, ScoreResult
+from assets.evaluation.comparison import PatientScores, by_patient, paired_delong
+from assets.evaluation.report_model import ArmComparison, ArmResult, ScoreResult
+from assets.evaluation.roc import Undefined
 from assets.evaluation.settings import EvaluationSettings
 from assets.scoring.score import SCORE_NAMES
 
@@ -30,6 +32,32 @@ def arm_results(rows: Iterable[Row], split: str, settings: EvaluationSettings) -
         ArmResult(*name, None, tuple(_result(score, members, settings) for score in SCORE_NAMES))
         for name, members in by_arm(rows, split).items()
     ]
+
+
+def arm_comparisons(rows: Iterable[Row], split: str, settings: EvaluationSettings) -> list[ArmComparison]:
+    """Headline area of every aligned arm minus that of the same method and seed without alignment, same patients."""
+    arms = by_arm(rows, split)
+    found: list[ArmComparison] = []
+    for (alignment, method, seed), members in arms.items():
+        plain = arms.get(("none", method, seed))
+        if alignment == "none" or plain is None:
+            continue
+        names = f"{alignment}/{method}, seed {seed}", f"none/{method}, seed {seed}"
+        first, second = (_patients(side, settings) for side in (members, plain))
+        if first.patients != second.patients:
+            found.append(ArmComparison(*names, None, "the two arms were not scored on the same patients"))
+            continue
+        try:
+            paired = paired_delong(first.scores, second.scores, first.labels, settings.confidence)
+            found.append(ArmComparison(*names, paired))
+        except Undefined as undefined:
+            found.append(ArmComparison(*names, None, str(undefined)))
+    return found
+
+
+def _patients(rows: Sequence[Row], settings: EvaluationSettings) -> PatientScores:
+    scores = [row[settings.headline] for row in rows]
+    return by_patient([row["patient"] for row in rows], scores, abnormal(rows), settings.patient_score)
 
 
 def _result(score: str, rows: Sequence[Row], settings: EvaluationSettings) -> ScoreResult:

@@ -8,12 +8,12 @@ from typing import Any
 import dagster as dg
 import numpy as np
 
-from assets.evaluation.arms import abnormal, arm_results, by_arm, evaluation_rows
+from assets.evaluation.arms import abnormal, arm_comparisons, arm_results, by_arm, evaluation_rows
 from assets.evaluation.bootstrap import roc_band
 from assets.evaluation.comparison import by_patient
 from assets.evaluation.preview import ArmCurve, ForestRow, auc_forest, roc_figure
 from assets.evaluation.report import render_report, summary_sentence
-from assets.evaluation.report_model import ArmResult, Picture, Report, SetAside, StageCount
+from assets.evaluation.report_model import ArmComparison, ArmResult, Picture, Report, SetAside, StageCount
 from assets.evaluation.roc import roc_curve
 from assets.evaluation.settings import EvaluationSettings
 from assets.evaluation.shortcuts import (
@@ -72,7 +72,7 @@ def evaluation(context: dg.AssetExecutionContext, store: Store) -> dg.Materializ
         arms = tuple(arm_results(scored, "test", settings))
         shortcuts = _shortcuts(run, settings)
         figures = run.kept_pictures() or _figures(scored, arms, shortcuts, settings)
-        report = _report(run, settings, arms, shortcuts, figures)
+        report = _report(run, settings, (arms, shortcuts, tuple(arm_comparisons(scored, "test", settings))), figures)
         run.store.write(f"{run.place.folder}/report.html", render_report(report).encode())
         known = run.known_keys()
         fresh = sum(row["key"] not in known for row in rows)
@@ -147,10 +147,10 @@ def _figures(
 def _report(
     run: StageRun,
     settings: EvaluationSettings,
-    arms: tuple[ArmResult, ...],
-    shortcuts: tuple[Shortcut, ...],
+    found: tuple[tuple[ArmResult, ...], tuple[Shortcut, ...], tuple[ArmComparison, ...]],
     figures: dict[str, bytes],
 ) -> Report:
+    arms, shortcuts, comparisons = found
     records = {place: read_pointer(run.store, Place(*place.split("@", 1))) for place in run.parents}
     known = {place: record for place, record in records.items() if record}
     counts = tuple(
@@ -166,6 +166,7 @@ def _report(
         specificity=settings.specificity,
         arms=arms,
         shortcuts=shortcuts,
+        comparisons=comparisons,
         stages=counts,
         set_aside=_set_aside(run),
         pictures=_report_pictures(run, figures, arms),

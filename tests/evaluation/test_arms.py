@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from assets.evaluation.arms import arm_results, by_arm, evaluation_rows, lesion_auc
+from assets.evaluation.arms import arm_comparisons, arm_results, by_arm, evaluation_rows, lesion_auc
 from assets.evaluation.settings import EvaluationSettings
 from assets.scoring.score import SCORE_NAMES
 
@@ -55,3 +55,28 @@ def test_one_class_gives_rows_without_area_and_a_reason() -> None:
 
 def test_lesion_area_is_missing_without_lesions() -> None:
     assert lesion_auc(ROWS[:2]) is None
+
+
+def test_aligned_arms_are_compared_with_the_same_arm_unaligned() -> None:
+    # Aligned: all four pairs in order. Unaligned: three of four. The difference of the areas is a quarter.
+    aligned = [{**item, "score_mean": value} for item, value in zip(ROWS, (0.1, 0.2, 0.3, 0.4), strict=True)]
+    plain = [{**item, "alignment": "none"} for item in ROWS]
+    (found,) = arm_comparisons([*aligned, *plain], "test", EvaluationSettings())
+    assert (found.first, found.second) == ("it_dpr/pca, seed 0", "none/pca, seed 0")
+    assert found.comparison is not None
+    assert found.comparison.difference == pytest.approx(0.25)
+
+
+def test_without_an_unaligned_arm_nothing_is_compared_and_one_class_gives_a_reason() -> None:
+    assert arm_comparisons(ROWS, "test", EvaluationSettings()) == []
+    plain = [{**item, "alignment": "none"} for item in ROWS[:2]]
+    (found,) = arm_comparisons([*ROWS[:2], *plain], "test", EvaluationSettings())
+    assert found.comparison is None
+    assert found.reason
+
+
+def test_arms_of_different_patients_are_not_compared() -> None:
+    plain = [{**item, "alignment": "none"} for item in ROWS[1:]]
+    (found,) = arm_comparisons([*ROWS, *plain], "test", EvaluationSettings())
+    assert found.comparison is None
+    assert "same patients" in found.reason
