@@ -1,0 +1,1 @@
+"""The trained lung segmenter: network, recipe for sick lungs, shape model and quality score."""
