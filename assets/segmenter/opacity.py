@@ -11,8 +11,10 @@ from torch import Tensor
 from assets.segmenter.random_fields import blur, chosen, cloud, smooth_noise, uniform
 
 CLOUD_OCTAVES = (4, 8, 16, 32)
-TARGET = (0.75, 0.98)
-"""Quantiles of the image between which an opacity's gray value is drawn: soft tissue to bone."""
+TARGET = (0.7, 0.98)
+"""Quantiles of the image between which some opacities' gray value is drawn: soft tissue to bone."""
+REACH = 0.06
+"""How far, in heights, the tissue round the lungs is spread over them to give other opacities their gray value."""
 
 
 def add_opacities(images: Tensor, lungs: Tensor, probability: float, generator: torch.Generator) -> Tensor:
@@ -39,8 +41,8 @@ def add_opacities(images: Tensor, lungs: Tensor, probability: float, generator: 
         generator, count, probability
     )
     alpha = F.interpolate(alpha, size=(height, width), mode="bilinear", align_corners=False)
-    texture = 0.06 * cloud(generator, count, (height, width), CLOUD_OCTAVES)
-    painted = images + alpha * (_target(images, generator) + texture - images)
+    texture = 0.05 * uniform(generator, count, 0, 1) * cloud(generator, count, (height, width), CLOUD_OCTAVES)
+    painted = images + alpha * (_target(images, lungs, generator) + texture - images)
     return torch.maximum(images, painted).clamp(0, 1)
 
 
@@ -48,11 +50,12 @@ def _alpha(lung: Tensor, generator: torch.Generator) -> Tensor:
     """Opaqueness (N, 1, H, W) in [0, 1] of one lung's disease: a kind an image, a softness at its border."""
     count, _, height, _ = lung.shape
     kinds = torch.randint(0, 10, (count, 1, 1, 1), generator=generator)
-    regions = torch.where(kinds < 4, _clouds(lung, generator), _filled(lung, generator))
+    clouds, filled = _clouds(lung, generator), _filled(lung, generator)
+    regions = torch.where(kinds < 3, clouds, torch.where(kinds < 5, torch.maximum(clouds, filled), filled))
     regions = torch.where(kinds >= 9, torch.ones_like(regions), regions)
     soft = height / 256 * float(torch.rand(1, generator=generator) * 5 + 1)
     wide = (blur(lung, soft) * float(torch.rand(1, generator=generator) * 1.5 + 1)).clamp(0, 1)
-    return blur(regions, soft) * wide * uniform(generator, count, 0.35, 1.0)
+    return blur(regions, soft) * wide * uniform(generator, count, 0.35, 1.1).clamp_max(1)
 
 
 def _clouds(lung: Tensor, generator: torch.Generator) -> Tensor:
@@ -68,7 +71,7 @@ def _filled(lung: Tensor, generator: torch.Generator) -> Tensor:
     count, _, height, width = lung.shape
     rows, columns = _relative(lung)
     angle = torch.randn((count, 1, 1, 1), generator=generator) * 0.5
-    angle = angle + torch.pi * chosen(generator, count, 0.35)
+    angle = angle + torch.pi * chosen(generator, count, 0.25)
     along = (rows - 0.5) * angle.cos() + (columns - 0.5) * angle.sin()
     along = along + 0.08 * smooth_noise(generator, count, (height, width), 5)
     edge = uniform(generator, count, -0.2, 0.45)
@@ -91,7 +94,14 @@ def _relative(lung: Tensor) -> tuple[Tensor, Tensor]:
     return positions[0], positions[1]
 
 
-def _target(images: Tensor, generator: torch.Generator) -> Tensor:
+def _target(images: Tensor, lungs: Tensor, generator: torch.Generator) -> Tensor:
+    """Gray values of opaque lung: mostly those of the tissue next to it, so that the border between them is lost."""
+    count, _, height, width = images.shape
     flat = images.flatten(1)
     low, high = (torch.quantile(flat[:, ::16], level, dim=1).view(-1, 1, 1, 1) for level in TARGET)
-    return low + (high - low) * uniform(generator, len(images), 0, 1)
+    even = low + (high - low) * uniform(generator, count, 0, 1)
+    outside = F.avg_pool2d(1 - lungs.sum(1, keepdim=True).clamp(0, 1), 4)
+    near = blur(F.avg_pool2d(images, 4) * outside, REACH * height / 4)
+    near = (near + 1e-3 * even) / (blur(outside, REACH * height / 4) + 1e-3)
+    spread = F.interpolate(near, size=(height, width), mode="bilinear", align_corners=False)
+    return torch.where(chosen(generator, count, 0.7) > 0, spread + uniform(generator, count, -0.06, 0.06), even)

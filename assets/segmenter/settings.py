@@ -26,13 +26,16 @@ class SegmenterSettings(BaseModel):
         description="Rows and columns that the network sees; answers are brought back to the image's.",
     )
     channels: list[int] = Field(
-        default=[16, 32, 64, 128, 160],
+        default=[16, 32, 64, 96, 128, 160],
         min_length=2,
         description="Channels a level; every level halves the size.",
     )
     residual_units: int = Field(default=2, ge=0, le=4, description="Convolutions of a level's residual unit.")
     opacity_probability: float = Field(
-        default=0.6, ge=0, le=1, description="Share of training views in which dense opacities are painted over a lung."
+        default=0.75,
+        ge=0,
+        le=1,
+        description="Share of training views in which dense opacities are painted over a lung.",
     )
     deformation: float = Field(
         default=1.0, ge=0, le=2, description="Strength of random pose and elastic deformation; 0 for none."

@@ -102,7 +102,10 @@ def fit(
             progress(step + 1, entry)
         if checkpoint is not None and (step + 1) % settings.checkpoint_every == 0 and step + 1 < settings.steps:
             checkpoint(training.state())
-    return Fitted({name: value.cpu().clone() for name, value in training.averaged.items()}, training.history)
+    state = {
+        name: value.cpu().clone(memory_format=torch.contiguous_format) for name, value in training.averaged.items()
+    }
+    return Fitted(state, training.history)
 
 
 class _Training:

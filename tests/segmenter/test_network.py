@@ -74,7 +74,7 @@ def test_the_network_answers_on_its_own_grid_for_three_classes() -> None:
 
 
 def test_a_working_size_that_the_levels_cannot_halve_is_refused() -> None:
-    with pytest.raises(ValidationError, match="working_size is 100; 5 levels need a multiple of 16"):
+    with pytest.raises(ValidationError, match="working_size is 100; 6 levels need a multiple of 32"):
         SegmenterSettings(working_size=100)
 
 
