@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from assets.radiographs.declaration import CohortDeclaration, Columns, schema
+from assets.radiographs.declared_masks import CheXmask
 
 SECTION = re.compile(r"(<!-- cohort-fields -->\n).*?(<!-- /cohort-fields -->)", re.DOTALL)
 
@@ -20,7 +21,7 @@ def cohort_fields() -> str:
     """Tables of all fields in Markdown, and the JSON Schema folded away."""
     text = json.dumps(schema(), indent=1)
     return (
-        f"{_table(CohortDeclaration, '')}\n{_table(Columns, 'columns.')}\n"
+        f"{_table(CohortDeclaration, '')}\n{_table(Columns, 'columns.')}\n{_table(CheXmask, 'chexmask.')}\n"
         "<details><summary>JSON Schema (also <code>pseudopair schema</code>)</summary>\n\n"
         f"```json\n{text}\n```\n\n</details>\n"
     )

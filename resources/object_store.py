@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import fsspec
 
@@ -55,6 +55,19 @@ class ObjectStore:
         with _storage_errors():
             data: bytes = fs.cat_file(full)
         return data
+
+    @contextmanager
+    def open(self, path: str) -> Iterator[BinaryIO]:
+        """An object's bytes as a stream, for what is too large to be held in memory.
+
+        Raises:
+            FileNotFoundError: there is no such object.
+        """
+        fs, full = self._resolve(path)
+        with _storage_errors():
+            stream = fs.open(full, "rb")
+        with stream:
+            yield stream
 
     def read_or_none(self, path: str) -> bytes | None:
         """All bytes of an object, or None where there is none."""

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -21,11 +22,18 @@ from assets.radiographs.ingest import SourceBytes, ingest, ingest_phantom
 from assets.radiographs.phantom.cohort import phantom_label
 from assets.radiographs.phantom.settings import PhantomSettings
 from assets.radiographs.settings import RadiographSettings
-from assets.radiographs.sources import source_digest, source_rows
+from assets.radiographs.sources import source_digest, source_rows, with_masks
 from assets.radiographs.split import assign_split, shard_of
 from assets.radiographs.table import SourceRow
 from assets.tables import RADIOGRAPHS
-from resources.dagster_shapes import PICTURE_BYTES, checked, column_schema, set_aside_table
+from resources.dagster_shapes import (
+    PICTURE_BYTES,
+    SHOWN_REASONS,
+    checked,
+    column_schema,
+    set_aside_table,
+    table,
+)
 from resources.home import patient_key
 from resources.incremental import Outcome, Task, row_key
 from resources.manifests import digest_of, read_artifact
@@ -51,15 +59,19 @@ class _Files:
     problem: str = ""
 
 
+def _source(declaration: CohortDeclaration) -> ObjectStore:
+    return ObjectStore(declaration.root, dict(declaration.storage_options))
+
+
 def _reader(declaration: CohortDeclaration) -> tuple[Callable[[str], bytes], Callable[[], list[str]]]:
-    source = ObjectStore(declaration.root, dict(declaration.storage_options))
+    source = _source(declaration)
     return source.read, lambda: sorted(source.find(""))
 
 
 def _files(row: SourceRow, source: ObjectStore, in_header: bool) -> _Files:
     digests: list[str] = []
     patient = row.patient
-    for kind, path in (("image", row.image), ("lung mask", row.lung_mask), ("lesion mask", row.lesion_mask)):
+    for kind, path in _paths(row):
         if path is None:
             digests.append("")
             continue
@@ -76,14 +88,26 @@ def _files(row: SourceRow, source: ObjectStore, in_header: bool) -> _Files:
     return _Files(tuple(digests), patient)
 
 
+def _paths(row: SourceRow) -> list[tuple[str, str | None]]:
+    # Sides are listed only where a row has them, so that keys of rows without stay what they were before sides came.
+    paths = [("image", row.image), ("lung mask", row.lung_mask), ("lesion mask", row.lesion_mask)]
+    sides = [("right lung mask", row.right_lung_mask), ("left lung mask", row.left_lung_mask)]
+    return [*paths, *(side for side in sides if side[1] is not None)]
+
+
+def _encoded_inputs(row: SourceRow) -> list[str]:
+    """What a row's key holds of its run-length encoded masks; nothing where it has none."""
+    digest = [f"encoded {row.encoded_lungs.digest}"] if row.encoded_lungs else []
+    return [*digest, *([f"no mask: {row.mask_problem}"] if row.mask_problem else [])]
+
+
 def _work(row: SourceRow, source: ObjectStore, settings: RadiographSettings) -> Outcome:
     def read(path: str | None) -> bytes | None:
         return None if path is None else source.read(path)
 
     try:
-        columns, arrays = ingest(
-            row, SourceBytes(source.read(row.image), read(row.lung_mask), read(row.lesion_mask)), settings
-        )
+        masks = (row.lung_mask, row.lesion_mask, row.right_lung_mask, row.left_lung_mask)
+        columns, arrays = ingest(row, SourceBytes(source.read(row.image), *map(read, masks)), settings)
     except ValueError as error:
         return Outcome(status="rejected", reason=str(error))
     except MemoryError:
@@ -98,17 +122,22 @@ def _work(row: SourceRow, source: ObjectStore, settings: RadiographSettings) -> 
 
 
 def _file_tasks(run: StageRun, declaration: CohortDeclaration, settings: RadiographSettings) -> Iterator[Task]:
-    source = ObjectStore(declaration.root, dict(declaration.storage_options))
+    source = _source(declaration)
     rows = source_rows(declaration, *_reader(declaration))
     conflicts = conflicting_patients(rows)
     in_header = declaration.patient_rule == "header"
     index = int(run.partition.rpartition("/")[2])
     pixel_settings = settings.model_dump(include=PIXEL_SETTINGS)
     key = patient_key()
-    for row in rows:
+    # Which shard a row belongs to must not need its file, unless only the file knows the patient.
+    mine = {
+        row.number
+        for row in rows
+        if in_header or shard_of(_assignment(row.patient or row.image), declaration.shards) == index
+    }
+    for row in with_masks(declaration, rows, mine, source.open):
         refusal = row.problem or conflicts.get(row.number, "")
-        # Which shard a row belongs to must not need its file, unless only the file knows the patient.
-        if not in_header and shard_of(_assignment(row.patient or row.image), declaration.shards) != index:
+        if row.number not in mine:
             continue
         files = _Files((), row.patient) if refusal else _files(row, source, in_header)
         patient = files.patient or ""
@@ -118,7 +147,11 @@ def _file_tasks(run: StageRun, declaration: CohortDeclaration, settings: Radiogr
             files = _Files((), None, "its header names no patient; set patient_from to column or name")
         reason = refusal or files.problem
         inputs = (
-            [*files.digests, json.dumps([row.boxes, row.true_aspect_wh, row.view, row.sex, row.age])]
+            [
+                *files.digests,
+                json.dumps([row.boxes, row.true_aspect_wh, row.view, row.sex, row.age]),
+                *_encoded_inputs(row),
+            ]
             if not reason
             else ["refused", reason]
         )
@@ -175,6 +208,12 @@ def _phantom_outcome(index: int, phantom: PhantomSettings) -> Outcome:
     return Outcome(*ingest_phantom(index, phantom))
 
 
+def _masks_left_out(rows: list[Row]) -> list[dict[str, Any]]:
+    """Why published masks of usable rows were left out, most frequent first."""
+    reasons = Counter(row["mask_problem"] for row in rows if row["status"] == "ok" and row.get("mask_problem"))
+    return [{"reason": reason, "rows": count} for reason, count in reasons.most_common(SHOWN_REASONS)]
+
+
 def _set_aside_duplicates(rows: list[Row]) -> None:
     usable = [row for row in rows if row["status"] == "ok"]
     reasons = duplicate_reasons((row["row"], row["radiograph_id"], row["patient"], row["label"]) for row in usable)
@@ -211,17 +250,23 @@ def radiographs(context: dg.AssetExecutionContext, store: Store) -> dg.Materiali
             settings = settings.model_copy(update={"undo_squash": True})
         tasks = _phantom_tasks if declaration.kind == "phantom" else _file_tasks
         try:
-            run.source = source_digest(declaration, *_reader(declaration))
+            run.source = source_digest(declaration, *_reader(declaration), _source(declaration).open)
             planned = list(tasks(run, declaration, settings))
         except DeclarationError as error:
             raise dg.Failure(f"cohort {declaration.name}: {error}", allow_retries=False) from None
         done = run.refresh(planned)
         _set_aside_duplicates(done.rows)
         _name_rows(done.rows)
+        left_out = _masks_left_out(done.rows)
+        for each in left_out:
+            run.progress(f"{each['rows']} rows without supplied lung mask: {each['reason']}")
         return run.finish(
             done,
             RADIOGRAPHS,
-            {"set_aside": set_aside_table(done.rows)},
+            {
+                "set_aside": set_aside_table(done.rows),
+                "masks_left_out": table(left_out, {"reason": "string", "rows": "int"}),
+            },
             partial(_pictures, run, done.rows),
             [checked("sources_usable", done.rows, settings.share_set_aside)],
         )

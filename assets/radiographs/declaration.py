@@ -7,6 +7,8 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from assets.radiographs.declared_masks import MASK_FIELDS, CheXmask, mask_ways_problem
+from assets.radiographs.paths import below_the_root, path_problem
 from assets.radiographs.phantom.settings import PhantomSettings
 
 Domain = Literal["normal", "abnormal", "other"]
@@ -26,6 +28,18 @@ class Columns(BaseModel):
     label: str = Field(default="label", description="label, one of those the cohort lists")
     patient: str | None = Field(default=None, description="patient id; without it see patient_from")
     lung_mask: str | None = Field(default=None, description="path of the lung mask below the root, may be empty")
+    right_lung_mask: str | None = Field(
+        default=None, description="path of the mask of the patient's right lung (image-left), may be empty"
+    )
+    left_lung_mask: str | None = Field(
+        default=None, description="path of the mask of the patient's left lung, goes with right_lung_mask"
+    )
+    right_lung_rle: str | None = Field(
+        default=None, description="the patient's right lung, run-length encoded as by CheXmask, may be empty"
+    )
+    left_lung_rle: str | None = Field(default=None, description="the patient's left lung, goes with right_lung_rle")
+    mask_height: str | None = Field(default=None, description="rows of the run-length encoded masks")
+    mask_width: str | None = Field(default=None, description="columns of the run-length encoded masks")
     lesion_mask: str | None = Field(default=None, description="path of the lesion mask below the root, may be empty")
     boxes: str | None = Field(
         default=None, description="JSON list of [x, y, width, height] or [x, y, width, height, class], source pixels"
@@ -66,7 +80,16 @@ class CohortDeclaration(BaseModel):
     mask_folder: str | None = Field(
         default=None, description="without a table: folder of the lung masks below the root"
     )
+    right_mask_folder: str | None = Field(
+        default=None, description="without a table: folder of the masks of the patient's right lung (image-left)"
+    )
+    left_mask_folder: str | None = Field(
+        default=None, description="without a table: folder of the masks of the patient's left lung"
+    )
     mask_suffix: str = Field(default=".png", description="a mask's name is its image's name without suffix, and this")
+    chexmask: CheXmask | None = Field(
+        default=None, description="run-length encoded lung masks of a published table, joined by file name"
+    )
     rows: str | None = Field(
         default=None, description="text file below the root: one image path a line, only these are used"
     )
@@ -96,13 +119,10 @@ class CohortDeclaration(BaseModel):
         }
         return next((domain for domain, labels in domains.items() if label in labels), None)
 
-    @field_validator("table", "rows", "mask_folder")
+    @field_validator("table", "rows", "mask_folder", "right_mask_folder", "left_mask_folder")
     @classmethod
     def _stays_below_the_root(cls, value: str | None) -> str | None:
-        problem = path_problem(value) if value is not None else None
-        if problem:
-            raise ValueError(f"the path {problem}")
-        return value
+        return None if value is None else below_the_root(value)
 
     @field_validator("patient_pattern")
     @classmethod
@@ -126,14 +146,15 @@ class CohortDeclaration(BaseModel):
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
-        problem = self._source_problem() or self._label_problem()
+        mask_problem = mask_ways_problem(self.table is not None, self._mask_fields())
+        problem = self._source_problem() or mask_problem or self._label_problem()
         if problem:
             raise ValueError(problem)
         return self
 
     def _source_problem(self) -> str | None:
         if self.kind == "phantom":
-            extra = [name for name in ("root", "table", "folders", "rows", "mask_folder") if getattr(self, name)]
+            extra = [name for name in ("root", "table", "folders", "rows", *MASK_FIELDS) if getattr(self, name)]
             return f"kind phantom reads no files; remove {', '.join(extra)}" if extra else None
         if self.phantom is not None:
             return "phantom is set but kind is files; write kind: phantom or remove it"
@@ -141,14 +162,15 @@ class CohortDeclaration(BaseModel):
             return "root is missing; name the folder or URL of the source files"
         if (self.table is None) == (not self.folders):
             return "expected either table or folders; set one of them and remove the other"
-        if self.table is not None and self.mask_folder is not None:
-            return "mask_folder goes with folders; with a table set columns.lung_mask instead"
         for folder in self.folders:
             if folder != "." and (problem := path_problem(folder)):
                 return f"folders: {folder!r} {problem}"
         if self.patient_from == "column" and not (self.table and self.columns.patient):
             return "patient_from is column, but columns.patient is not set; name the column"
         return None
+
+    def _mask_fields(self) -> dict[str, object]:
+        return {**self.columns.model_dump(), **{name: getattr(self, name) for name in MASK_FIELDS}}
 
     def _label_problem(self) -> str | None:
         labels = [*self.normal_labels, *self.abnormal_labels, *self.other_labels]
@@ -182,24 +204,6 @@ def schema() -> dict[str, Any]:
     return CohortDeclaration.model_json_schema()
 
 
-def path_problem(path: str) -> str | None:
-    """Why a path may not be read below a root, or None.
-
-    Only relative paths of plain parts with forward slashes are: a table must not reach out of its folder.
-    """
-    if not path.strip():
-        return "is empty; name a file"
-    if "\\" in path:
-        return "has a backslash; write forward slashes"
-    if path.startswith(("/", "~")) or ":" in path:
-        return "is absolute; write it relative to the root"
-    if any(part in ("", ".", "..") for part in path.rstrip("/").split("/")):
-        return "leaves its folder or has an empty part; write it without '.', '..' and double slashes"
-    if not path.isprintable():
-        return "has control characters; mend the name"
-    return None
-
-
 def _problems(error: ValidationError, model: type[BaseModel]) -> list[str]:
     return [_problem(item, model) for item in error.errors(include_url=False, include_context=False)]
 
@@ -207,7 +211,8 @@ def _problems(error: ValidationError, model: type[BaseModel]) -> list[str]:
 def _problem(item: Any, model: type[BaseModel]) -> str:  # noqa: ANN401 (pydantic_core.ErrorDetails is not public)
     field = ".".join(str(part) for part in item["loc"])
     if item["type"] == "extra_forbidden":
-        owner = Columns if item["loc"][0] == "columns" else model
+        parts: dict[object, type[BaseModel]] = {"columns": Columns, "chexmask": CheXmask}
+        owner = parts.get(item["loc"][0], model)
         close = difflib.get_close_matches(str(item["loc"][-1]), owner.model_fields, n=1)
         hint = f"did you mean `{close[0]}`?" if close else f"known: {', '.join(owner.model_fields)}"
         return f"`{field}` is no known field; {hint}"

@@ -11,6 +11,7 @@ from assets.radiographs.decode import decode, decode_mask
 from assets.radiographs.decoded import Decoded, UnusableFile
 from assets.radiographs.geometry import Canvas, check_mask_size, fit_canvas, place, place_boxes, place_mask
 from assets.radiographs.identity import radiograph_id
+from assets.radiographs.lung_masks import decode_lungs, joined_sides
 from assets.radiographs.phantom.cohort import phantom_subject
 from assets.radiographs.phantom.settings import PhantomSettings
 from assets.radiographs.photometric import apply_window, is_flat, robust_window
@@ -18,16 +19,19 @@ from assets.radiographs.settings import RadiographSettings
 from assets.radiographs.table import SourceRow
 from assets.segmentation.cleanup import split_lungs
 
+U8 = npt.NDArray[np.uint8]
 Arrays = dict[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True)
 class SourceBytes:
-    """The files of one row; masks are None where the row has none."""
+    """The files of one row; masks are None where the row has none, those of the sides are both there or neither."""
 
     image: bytes
     lung_mask: bytes | None
     lesion_mask: bytes | None
+    right_lung_mask: bytes | None = None
+    left_lung_mask: bytes | None = None
 
 
 def ingest(row: SourceRow, source: SourceBytes, settings: RadiographSettings) -> tuple[dict[str, Any], Arrays]:
@@ -40,10 +44,11 @@ def ingest(row: SourceRow, source: SourceBytes, settings: RadiographSettings) ->
 
     Returns:
         Manifest columns, and arrays: `image` uint16 (S, S), `lungs` uint8 (S, S) and `lesion` uint8 (S, S) where
-        the row has them.
+        the row has them. A run-length encoded mask that cannot be used is left out, with the reason in the column
+        `mask_problem`: it comes from a table that the cohort did not make, and lungs can be found without it.
 
     Raises:
-        UnusableFile: an image or mask that cannot be used; the message names neither file nor patient.
+        UnusableFile: an image or mask file that cannot be used; the message names neither file nor patient.
         ValueError: a mask of another size than its image.
     """
     decoded = decode(source.image, row.image, settings)
@@ -54,13 +59,15 @@ def ingest(row: SourceRow, source: SourceBytes, settings: RadiographSettings) ->
     canvas = _canvas(row, decoded, settings)
     low, high = robust_window(decoded.pixels, settings.low_percentile, settings.high_percentile)
     arrays: Arrays = {"image": to_uint16(place(apply_window(decoded.pixels, low, high), canvas, settings.size))}
-    if source.lung_mask is not None:
-        arrays["lungs"] = _lungs(source.lung_mask, row, decoded, canvas, settings)
+    lungs, mask_problem = _lungs(row, source, decoded, settings)
+    if lungs is not None:
+        arrays["lungs"] = place_mask(lungs, canvas, settings.size)
     if source.lesion_mask is not None:
         lesion = decode_mask(source.lesion_mask, row.lesion_mask or "", settings).labels
         check_mask_size(lesion.shape, decoded.pixels.shape)
         arrays["lesion"] = place_mask((lesion > 0).astype(np.uint8), canvas, settings.size)
-    return {**_columns(decoded, canvas, row), **_has(arrays)}, arrays
+    problem = {"mask_problem": mask_problem} if mask_problem else {}
+    return {**_columns(decoded, canvas, row), **_has(arrays), **problem}, arrays
 
 
 def ingest_phantom(index: int, phantom: PhantomSettings) -> tuple[dict[str, Any], Arrays]:
@@ -99,11 +106,36 @@ def _canvas(row: SourceRow, decoded: Decoded, settings: RadiographSettings) -> C
 
 
 def _lungs(
-    data: bytes, row: SourceRow, decoded: Decoded, canvas: Canvas, settings: RadiographSettings
-) -> npt.NDArray[np.uint8]:
-    mask = decode_mask(data, row.lung_mask or "", settings)
+    row: SourceRow, source: SourceBytes, decoded: Decoded, settings: RadiographSettings
+) -> tuple[U8 | None, str | None]:
+    """Lungs on the image's own grid, None where the row has none, and why a published mask was left out."""
+    if row.encoded_lungs is not None:
+        height, width = decoded.pixels.shape
+        try:
+            return decode_lungs(row.encoded_lungs, (height, width), settings), None
+        except UnusableFile as error:
+            return None, str(error)
+    if source.right_lung_mask is not None and source.left_lung_mask is not None:
+        right = _one_lung(source.right_lung_mask, row.right_lung_mask or "", decoded, settings)
+        left = _one_lung(source.left_lung_mask, row.left_lung_mask or "", decoded, settings)
+        return joined_sides(right, left), None
+    if source.lung_mask is None:
+        return None, row.mask_problem
+    mask = decode_mask(source.lung_mask, row.lung_mask or "", settings)
     check_mask_size(mask.labels.shape, decoded.pixels.shape)
-    return place_mask(mask.labels if mask.sides else split_lungs(mask.labels > 0), canvas, settings.size)
+    if not mask.labels.any():
+        raise UnusableFile("found an empty lung mask; expected lungs; draw them or leave the mask out")
+    return mask.labels if mask.sides else split_lungs(mask.labels > 0), None
+
+
+def _one_lung(data: bytes, name: str, decoded: Decoded, settings: RadiographSettings) -> npt.NDArray[np.bool_]:
+    labels = decode_mask(data, name, settings).labels
+    check_mask_size(labels.shape, decoded.pixels.shape)
+    if (labels == 1).any() and (labels == 2).any():
+        raise UnusableFile(
+            "found labels 1 and 2 in the mask of one lung; expected one lung; declare it as lung_mask or mask_folder"
+        )
+    return np.asarray(labels > 0)
 
 
 def _columns(decoded: Decoded, canvas: Canvas, row: SourceRow) -> dict[str, Any]:

@@ -2,10 +2,17 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
+from io import BytesIO
+from typing import BinaryIO
 
 from assets.radiographs.declaration import CohortDeclaration, DeclarationError
+from assets.radiographs.mask_table import with_published_masks
 from assets.radiographs.table import SourceRow, restrict_rows, rows_of, rows_of_listing, table_of
+
+Opened = Callable[[str], AbstractContextManager[BinaryIO]]
+CHUNK_BYTES = 1 << 20
 
 
 def source_rows(
@@ -35,8 +42,40 @@ def source_rows(
     return rows
 
 
-def source_digest(declaration: CohortDeclaration, read: Callable[[str], bytes], names: Callable[[], list[str]]) -> str:
-    """Digest of what a cohort's rows come from: its declaration and its table, or the names of its files.
+def with_masks(
+    declaration: CohortDeclaration, rows: Sequence[SourceRow], wanted: Collection[int], opened: Opened
+) -> list[SourceRow]:
+    """Rows with the masks of the cohort's published table, as they are where it declares none.
+
+    Args:
+        declaration: of kind `files`.
+        rows: all rows, from `source_rows`.
+        wanted: numbers of the rows whose masks are needed.
+        opened: a file by its path below the root, read in passing since such a table may have gigabytes.
+
+    Raises:
+        DeclarationError: the mask table cannot be read or fits no image.
+    """
+    if declaration.chexmask is None:
+        return list(rows)
+    try:
+        with opened(declaration.chexmask.table) as stream:
+            return with_published_masks(rows, wanted, declaration.chexmask, stream)
+    except DeclarationError:
+        raise
+    except Exception as error:
+        raise DeclarationError(
+            f"its mask table cannot be read ({type(error).__name__}); check chexmask.table, or remove chexmask"
+        ) from error
+
+
+def source_digest(
+    declaration: CohortDeclaration,
+    read: Callable[[str], bytes],
+    names: Callable[[], list[str]],
+    opened: Opened | None = None,
+) -> str:
+    """Digest of what a cohort's rows come from: its declaration and its tables, or the names of its files.
 
     It tells cheaply that rows came, went or were edited; a file replaced under its own name is only seen by a run.
 
@@ -44,17 +83,25 @@ def source_digest(declaration: CohortDeclaration, read: Callable[[str], bytes], 
         declaration: of any kind.
         read: as in `source_rows`.
         names: as in `source_rows`.
+        opened: as in `with_masks`; without it a mask table is held in memory as a whole.
 
     Raises:
-        DeclarationError: the root or the table cannot be read.
+        DeclarationError: the root or a table cannot be read.
     """
-    said = declaration.model_dump(exclude={"title", "description", "citation", "settings", "storage_options"})
+    silent = {"title", "description", "citation", "settings", "storage_options"}
+    # Without defaults: a field that a later version adds changes no cohort that does not set it.
+    said = declaration.model_dump(exclude=silent, exclude_defaults=True)
     digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
     if declaration.kind == "files":
         try:
             listed = declaration.table is None
             digest.update("\0".join(names()).encode() if listed else read(declaration.table or ""))
             digest.update(read(declaration.rows) if declaration.rows else b"")
+            if declaration.chexmask is not None:
+                path = declaration.chexmask.table
+                with opened(path) if opened else BytesIO(read(path)) as stream:
+                    while chunk := stream.read(CHUNK_BYTES):
+                        digest.update(chunk)
         except Exception as error:
             raise _unreadable(error) from error
     return digest.hexdigest()

@@ -14,7 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from assets.radiographs.cells import Box, parse_age, parse_aspect, parse_boxes, parse_sex, text_of
-from assets.radiographs.declaration import CohortDeclaration, DeclarationError, Domain, path_problem
+from assets.radiographs.declaration import CohortDeclaration, DeclarationError, Domain
+from assets.radiographs.declared_masks import MASK_COLUMNS
+from assets.radiographs.lung_masks import EncodedLungs, encoded_lungs
+from assets.radiographs.paths import path_problem
+
+MASK_ROLES = ("lung_mask", "right_lung_mask", "left_lung_mask", "lesion_mask")
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,10 @@ class SourceRow:
         age: years, or None.
         true_aspect_wh: width / height before squashing, or None.
         problem: why the row cannot be used, naming neither file nor patient; None if it can.
+        right_lung_mask: path of the patient's right lung below the root, only together with the left one's.
+        left_lung_mask: the same of the left lung.
+        encoded_lungs: run-length encoded masks, or None.
+        mask_problem: why a published mask is left out though the radiograph is kept, naming neither file nor patient.
     """
 
     number: int
@@ -50,6 +59,10 @@ class SourceRow:
     age: float | None
     true_aspect_wh: float | None
     problem: str | None
+    right_lung_mask: str | None = field(default=None, repr=False)
+    left_lung_mask: str | None = field(default=None, repr=False)
+    encoded_lungs: EncodedLungs | None = field(default=None, repr=False)
+    mask_problem: str | None = None
 
 
 def table_of(data: bytes) -> pa.Table:
@@ -115,8 +128,11 @@ def _row_of(declaration: CohortDeclaration, number: int, cells: dict[str, Any]) 
     boxes, box_problem = parse_boxes(cells.get("boxes"))
     aspect, aspect_problem = parse_aspect(cells.get("true_aspect_wh"))
     patient, patient_problem = _patient(declaration, image, cells.get("patient"))
-    masks = {role: text_of(cells.get(role)) for role in ("lung_mask", "lesion_mask")}
-    mask_problem = next((f"{role} {why}" for role, path in masks.items() if path and (why := path_problem(path))), None)
+    masks = {role: text_of(cells.get(role)) for role in MASK_ROLES}
+    path_problems = (f"{role} {why}" for role, path in masks.items() if path and (why := path_problem(path)))
+    encoded, encoding_problem = encoded_lungs(
+        *(cells.get(role) for role in ("right_lung_rle", "left_lung_rle", "mask_height", "mask_width"))
+    )
     problem = path_problem(image)
     view = text_of(cells.get("view"))
     return SourceRow(
@@ -124,6 +140,10 @@ def _row_of(declaration: CohortDeclaration, number: int, cells: dict[str, Any]) 
         image=image,
         lung_mask=masks["lung_mask"],
         lesion_mask=masks["lesion_mask"],
+        right_lung_mask=masks["right_lung_mask"],
+        left_lung_mask=masks["left_lung_mask"],
+        encoded_lungs=encoded,
+        mask_problem=encoding_problem,
         patient=patient,
         label=label,
         domain=declaration.domain_of(label),
@@ -133,12 +153,20 @@ def _row_of(declaration: CohortDeclaration, number: int, cells: dict[str, Any]) 
         age=parse_age(cells.get("age")),
         true_aspect_wh=aspect,
         problem=(f"image {problem}" if problem else None)
-        or mask_problem
+        or next(path_problems, None)
+        or _half_a_pair(masks["right_lung_mask"], masks["left_lung_mask"])
         or _label_problem(declaration, label)
         or patient_problem
         or box_problem
         or aspect_problem,
     )
+
+
+def _half_a_pair(right: str | None, left: str | None) -> str | None:
+    if (right is None) == (left is None):
+        return None
+    sides = ("right", "left") if left is None else ("left", "right")
+    return f"has a mask of the {sides[0]} lung but none of the {sides[1]}; add it, or take the other out too"
 
 
 def _label_problem(declaration: CohortDeclaration, label: str) -> str | None:
@@ -183,7 +211,7 @@ def rows_of_listing(declaration: CohortDeclaration, names: Sequence[str]) -> lis
 
     Returns:
         One row for every file below a declared folder that matches the pattern, sorted by path; hidden files and
-        the mask folder are left out. The deepest folder that holds a file gives its label.
+        the mask folders are left out. The deepest folder that holds a file gives its label.
     """
     listed = set(names)
     wanted = _glob_regex(declaration.pattern)
@@ -195,9 +223,14 @@ def rows_of_listing(declaration: CohortDeclaration, names: Sequence[str]) -> lis
     stems = Counter(PurePosixPath(name).stem for name, _ in images)
     rows = []
     for number, (name, folder) in enumerate(images, start=1):
-        row = _row_of(declaration, number, {"image": name, "label": declaration.folders[folder]})
-        mask, problem = _mask_of(declaration, name, listed, stems)
-        rows.append(replace(row, lung_mask=mask, problem=row.problem or problem))
+        found = {
+            role: _mask_of(getattr(declaration, masks_in), declaration.mask_suffix, name, listed, stems)
+            for masks_in, role in MASK_COLUMNS.items()
+        }
+        masks = {role: mask for role, (mask, _) in found.items()}
+        row = _row_of(declaration, number, {"image": name, "label": declaration.folders[folder], **masks})
+        problem = next((why for _, why in found.values() if why), None)
+        rows.append(replace(row, problem=problem or row.problem))
     return rows
 
 
@@ -205,21 +238,22 @@ def _folder_of(declaration: CohortDeclaration, name: str) -> str | None:
     parts = PurePosixPath(name).parts
     if any(part.startswith(".") for part in parts):
         return None
-    if declaration.mask_folder and PurePosixPath(name).is_relative_to(declaration.mask_folder):
+    mask_folders = [folder for field_name in MASK_COLUMNS if (folder := getattr(declaration, field_name))]
+    if any(PurePosixPath(name).is_relative_to(folder) for folder in mask_folders):
         return None
     holding = [folder for folder in declaration.folders if PurePosixPath(name).is_relative_to(folder)]
     return max(holding, key=lambda folder: len(PurePosixPath(folder).parts), default=None)
 
 
 def _mask_of(
-    declaration: CohortDeclaration, name: str, listed: set[str], stems: Counter[str]
+    mask_folder: str | None, suffix: str, name: str, listed: set[str], stems: Counter[str]
 ) -> tuple[str | None, str | None]:
     """Listed mask of an image: at the image's own path below the mask folder, else directly in it."""
-    if declaration.mask_folder is None:
+    if mask_folder is None:
         return None, None
-    folder, path = PurePosixPath(declaration.mask_folder), PurePosixPath(name)
-    own = str(folder / path.parent / (path.stem + declaration.mask_suffix))
-    flat = str(folder / (path.stem + declaration.mask_suffix))
+    folder, path = PurePosixPath(mask_folder), PurePosixPath(name)
+    own = str(folder / path.parent / (path.stem + suffix))
+    flat = str(folder / (path.stem + suffix))
     if own in listed:
         return own, None
     if flat not in listed:

@@ -11,10 +11,11 @@ from assets.radiographs.declaration import CohortDeclaration, parse_declaration
 from assets.radiographs.decode import decode, decode_mask
 from assets.radiographs.geometry import check_mask_size
 from assets.radiographs.settings import RadiographSettings
-from assets.radiographs.table import SourceRow, restrict_rows, rows_of, table_of
+from assets.radiographs.table import SourceRow, restrict_rows, rows_of, rows_of_listing, table_of
 
 PROJECT = Path(__file__).resolve().parents[2]
 SHIPPED = sorted((PROJECT / "pipelines" / "cohorts").glob("*.yaml"))
+EXAMPLES = sorted((PROJECT / "pipelines" / "cohorts" / "examples").glob("*.yaml"))
 DATA = Path(os.environ.get("PSEUDOPAIR_DATA", PROJECT.parent / "shared" / "data"))
 
 
@@ -46,6 +47,31 @@ def test_the_six_cohorts_are_shipped() -> None:
 def test_the_dicom_example_is_valid() -> None:
     example = declared(PROJECT / "pipelines" / "cohorts" / "examples" / "dicom_folder.yaml")
     assert example.patient_rule == "header"
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_the_examples_are_valid_and_told_of_in_the_readme(path: Path) -> None:
+    assert declared(path).root.startswith("${COHORT_FOLDER}")
+    assert "pipelines/cohorts/examples/" in (PROJECT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_example_of_two_folders_reads_a_set_laid_out_like_montgomery() -> None:
+    example = declared(PROJECT / "pipelines" / "cohorts" / "examples" / "left_right_masks.yaml")
+    masks = [f"ManualMask/{side}Mask/MCUCXR_{name}.png" for side in ("left", "right") for name in ("0001_0", "0002_1")]
+    names = ["CXR_png/normal/MCUCXR_0001_0.png", "CXR_png/tuberculosis/MCUCXR_0002_1.png", *masks]
+    rows = rows_of_listing(example, names)
+    assert [(row.patient, row.domain, row.problem) for row in rows] == [
+        ("0001", "normal", None),
+        ("0002", "abnormal", None),
+    ]
+    assert rows[0].right_lung_mask == "ManualMask/rightMask/MCUCXR_0001_0.png"
+    assert rows[0].left_lung_mask == "ManualMask/leftMask/MCUCXR_0001_0.png"
+
+
+def test_the_chexmask_example_joins_by_the_column_of_its_source() -> None:
+    example = declared(PROJECT / "pipelines" / "cohorts" / "examples" / "chexmask.yaml")
+    assert example.chexmask is not None
+    assert (example.chexmask.id, example.chexmask.smallest_dice_rca) == ("Image Index", 0.7)
 
 
 @pytest.mark.real_data

@@ -2,7 +2,8 @@ from typing import Any
 
 import pytest
 
-from assets.radiographs.declaration import DeclarationError, parse_declaration, path_problem, schema
+from assets.radiographs.declaration import DeclarationError, parse_declaration, schema
+from assets.radiographs.paths import path_problem
 
 TABLE: dict[str, Any] = {
     "name": "clinic",
@@ -71,6 +72,17 @@ def test_a_phantom_cohort_needs_no_files() -> None:
         ({"table": "../rows.csv"}, ["`table`", "leaves its folder"]),
         ({"rows": "/etc/names"}, ["`rows`", "relative to the root"]),
         ({"mask_folder": "masks"}, ["columns.lung_mask"]),
+        ({"left_mask_folder": "masks"}, ["columns.left_lung_mask"]),
+        ({"columns": {"left_lung_mask": "l"}}, ["left_lung_mask is set without right_lung_mask; set both"]),
+        ({"columns": {"right_lung_rle": "r", "mask_width": "w"}}, ["without left_lung_rle, mask_height; set all"]),
+        (
+            {"columns": {"lung_mask": "m"}, "chexmask": {"table": "m.csv", "id": "i"}},
+            ["by lung_mask and by chexmask", "keep one"],
+        ),
+        ({"chexmask": {"id": "i"}}, ["`chexmask.table` is missing"]),
+        ({"chexmask": {"table": "/m.csv", "id": "i"}}, ["`chexmask.table`", "relative to the root"]),
+        ({"chexmask": {"table": "m.csv", "id": "i", "tabel": "x"}}, ["`chexmask.tabel`", "did you mean `table`"]),
+        ({"chexmask": {"table": "m.csv", "id": "i", "smallest_dice_rca": 70}}, ["less than or equal to 1"]),
         ({"patient_from": "column"}, ["columns.patient is not set"]),
         ({"patient_pattern": "(unclosed"}, ["`patient_pattern`", "not a regular expression"]),
         ({"patient_pattern": "(.*)"}, ["`patient_pattern`", "(?P<patient>...)"]),
@@ -92,6 +104,9 @@ def test_wrong_declarations_say_field_finding_and_remedy(change: dict[str, Any],
     [
         ({"folders": {"healthy": "normal", "sick": "cough"}}, "'cough' is not listed"),
         ({"folders": {"../healthy": "normal"}}, "'../healthy' leaves its folder"),
+        ({"right_mask_folder": "right"}, "right_mask_folder is set without left_mask_folder; set both"),
+        ({"right_mask_folder": "../right", "left_mask_folder": "left"}, "`right_mask_folder`: the path leaves"),
+        ({"mask_folder": "m", "right_mask_folder": "r", "left_mask_folder": "l"}, "keep one of them"),
     ],
 )
 def test_wrong_folders(change: dict[str, Any], words: str) -> None:
@@ -101,6 +116,7 @@ def test_wrong_folders(change: dict[str, Any], words: str) -> None:
 def test_a_phantom_cohort_with_files_or_unknown_fields_is_refused() -> None:
     phantom = {"name": "p", "kind": "phantom", "normal_labels": ["normal"]}
     assert "remove root, table" in refusal(phantom | {"root": "/data", "table": "t.csv"})
+    assert "remove chexmask" in refusal(phantom | {"chexmask": {"table": "m.csv", "id": "i"}})
     assert "did you mean `size`" in refusal(phantom | {"phantom": {"sise": 64}})
 
 

@@ -1,9 +1,13 @@
+import hashlib
+import io
+import json
 from collections.abc import Callable
 
 import pytest
 
 from assets.radiographs.declaration import DeclarationError, parse_declaration
-from assets.radiographs.sources import source_digest, source_rows
+from assets.radiographs.declared_masks import CheXmask
+from assets.radiographs.sources import source_digest, source_rows, with_masks
 
 FOLDERS = parse_declaration(
     {"name": "a", "root": "/x", "folders": {"well": "normal"}, "normal_labels": ["normal"], "title": "one"}
@@ -46,3 +50,56 @@ def test_digest_follows_names_and_table_but_not_titles() -> None:
     assert source_digest(FOLDERS, unreadable, nothing) == source_digest(other_title, unreadable, nothing)
     assert source_digest(FOLDERS, unreadable, nothing) != source_digest(FOLDERS, unreadable, lambda: ["well/a.png"])
     assert source_digest(TABLE, serving(b"a"), nothing) != source_digest(TABLE, serving(b"b"), nothing)
+
+
+MASKS = "image_id,Dice RCA (Mean),Left Lung,Right Lung,Height,Width\nclinic_a,0.9,4 2,1 2,10,12\n"
+JOINED = parse_declaration(
+    {"name": "a", "root": "/x", "folders": {"well": "normal"}, "normal_labels": ["normal"],
+     "chexmask": {"table": "m.csv", "id": "image_id"}}
+)  # fmt: skip
+
+
+def listed() -> list[str]:
+    return ["well/clinic_a.png", "well/clinic_b.png"]
+
+
+def opening(text: str) -> Callable[[str], io.BytesIO]:
+    return lambda path: io.BytesIO(text.encode())
+
+
+def unopened(path: str) -> io.BytesIO:
+    raise PermissionError(path)
+
+
+def test_digest_follows_the_mask_table_read_in_passing_or_as_a_whole() -> None:
+    other = MASKS.replace("1 2", "1 3")
+    digests = [source_digest(JOINED, serving(text.encode()), listed) for text in (MASKS, other)]
+    assert digests[0] != digests[1]
+    assert digests == [source_digest(JOINED, unreadable, listed, opening(text)) for text in (MASKS, other)]
+    stricter = JOINED.model_copy(update={"chexmask": CheXmask(table="m.csv", id="image_id", smallest_dice_rca=0.8)})
+    assert source_digest(stricter, unreadable, listed, opening(MASKS)) != digests[0]
+
+
+def test_digest_knows_no_field_that_is_not_set() -> None:
+    said = {"name": "a", "root": "/x", "folders": {"well": "normal"}, "normal_labels": ["normal"]}
+    expected = hashlib.sha256(json.dumps(said, sort_keys=True).encode() + b"well/a.png").hexdigest()
+    assert source_digest(FOLDERS, unreadable, lambda: ["well/a.png"]) == expected
+
+
+def test_masks_of_a_table_join_the_rows_of_a_listing() -> None:
+    rows = with_masks(JOINED, source_rows(JOINED, unreadable, listed), {1, 2}, opening(MASKS))
+    assert [row.encoded_lungs is None for row in rows] == [False, True]
+    assert with_masks(FOLDERS, rows, {1, 2}, opening(MASKS)) == rows
+
+
+def test_a_mask_table_that_cannot_be_read_is_refused_without_its_path() -> None:
+    rows = source_rows(JOINED, unreadable, listed)
+    with pytest.raises(
+        DeclarationError, match=r"mask table cannot be read \(PermissionError\); check chexmask"
+    ) as caught:
+        with_masks(JOINED, rows, {1, 2}, unopened)
+    assert "m.csv" not in str(caught.value)
+    with pytest.raises(DeclarationError, match="'Height' not at all"):
+        with_masks(JOINED, rows, {1, 2}, opening(MASKS.replace("Height", "Rows")))
+    with pytest.raises(DeclarationError, match="cannot be read"):
+        source_digest(JOINED, unreadable, listed)

@@ -6,6 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from assets.radiographs.declaration import CohortDeclaration, DeclarationError, parse_declaration
+from assets.radiographs.lung_masks import EncodedLungs
 from assets.radiographs.table import restrict_rows, rows_of, rows_of_listing, table_of
 
 COLUMNS = {
@@ -193,6 +194,61 @@ def test_one_mask_name_for_two_images_is_a_problem() -> None:
     rows = rows_of_listing(folders(mask_folder="masks"), ["healthy/1.jpg", "sick/1.jpg", "masks/1.png"])
     assert all(row.problem and "share one mask's name" in row.problem for row in rows)
     assert [row.lung_mask for row in rows] == [None, None]
+
+
+def test_pairs_are_found_by_path_or_by_name_in_both_folders() -> None:
+    paired = folders(right_mask_folder="m/right", left_mask_folder="m/left", folders={".": "normal"})
+    names = [
+        "healthy/a.jpg",
+        "b.jpg",
+        "c.jpg",
+        "m/right/healthy/a.png",
+        "m/left/a.png",
+        "m/right/b.png",
+        "m/left/b.png",
+    ]
+    rows = rows_of_listing(paired, names)
+    assert [(row.image, row.right_lung_mask, row.left_lung_mask, row.problem) for row in rows] == [
+        ("b.jpg", "m/right/b.png", "m/left/b.png", None),
+        ("c.jpg", None, None, None),
+        ("healthy/a.jpg", "m/right/healthy/a.png", "m/left/a.png", None),
+    ]
+
+
+def test_half_a_pair_is_a_problem_that_names_the_missing_side() -> None:
+    paired = folders(right_mask_folder="m/right", left_mask_folder="m/left")
+    rows = rows_of_listing(paired, ["healthy/a.jpg", "healthy/b.jpg", "m/right/a.png", "m/left/b.png"])
+    assert str(rows[0].problem).startswith("has a mask of the right lung but none of the left; add it")
+    assert str(rows[1].problem).startswith("has a mask of the left lung but none of the right; add it")
+
+
+def test_one_name_of_a_side_for_two_images_is_told_rather_than_half_a_pair() -> None:
+    paired = folders(right_mask_folder="m/right", left_mask_folder="m/left")
+    names = ["healthy/1.jpg", "sick/1.jpg", "m/right/healthy/1.png", "m/left/1.png"]
+    assert all("share one mask's name" in str(row.problem) for row in rows_of_listing(paired, names))
+
+
+def test_pairs_of_a_table() -> None:
+    paired = declaration(columns={"right_lung_mask": "r", "left_lung_mask": "l"})
+    table = table_of(b"image,label,r,l\n1.png,normal,r/1.png,l/1.png\n2.png,normal,,\n3.png,normal,r/3.png,\n"
+                     b"4.png,normal,../4.png,l/4.png\n")  # fmt: skip
+    rows = rows_of(paired, table)
+    assert [(row.right_lung_mask, row.left_lung_mask) for row in rows[:2]] == [("r/1.png", "l/1.png"), (None, None)]
+    assert [row.problem for row in rows[:2]] == [None, None]
+    assert "none of the left" in str(rows[2].problem)
+    assert "right_lung_mask leaves its folder" in str(rows[3].problem)
+
+
+def test_encoded_masks_of_a_table_leave_their_row_usable_whatever_they_hold() -> None:
+    roles = {"right_lung_rle": "r", "left_lung_rle": "l", "mask_height": "h", "mask_width": "w"}
+    lines = b"image,label,r,l,h,w\n1.png,normal,1 2,4 2,10,12\n2.png,normal,,,,\n3.png,normal,1 2,,10,12\n"
+    rows = rows_of(declaration(columns=roles), table_of(lines))
+    assert rows[0].encoded_lungs == EncodedLungs("1 2", "4 2", 10, 12)
+    assert [row.problem for row in rows] == [None, None, None]
+    assert [row.encoded_lungs for row in rows[1:]] == [None, None]
+    assert rows[1].mask_problem is None
+    assert "right lung alone" in str(rows[2].mask_problem)
+    assert "1 2" not in repr(rows[0])
 
 
 def test_rows_are_restricted_to_those_named() -> None:

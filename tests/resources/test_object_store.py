@@ -24,6 +24,15 @@ def test_a_missing_object_is_none_or_an_error(store: ObjectStore) -> None:
         store.read("nowhere/x")
 
 
+def test_an_object_is_read_in_passing(store: ObjectStore) -> None:
+    store.write("table.csv", b"one\ntwo\nthree")
+    with store.open("table.csv") as stream:
+        assert (stream.readline(), stream.read(4), stream.read()) == (b"one\n", b"two\n", b"three")
+    assert stream.closed
+    with pytest.raises(FileNotFoundError), store.open("nowhere/x"):
+        raise AssertionError
+
+
 def test_find_names_all_objects_below_a_folder_and_no_others(store: ObjectStore) -> None:
     for path in ("rows/1/a", "rows/2/deep/b", "rows2/c", "d"):
         store.write(path, b"x")
