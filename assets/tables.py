@@ -48,6 +48,27 @@ RADIOGRAPHS = pa.schema(
         ("boxes", pa.list_(BOX)),
         ("has_lungs", pa.bool_()),
         ("has_lesion", pa.bool_()),
+        # Why a published lung mask was left out of a row that is otherwise fine.
+        ("mask_problem", pa.string()),
+    ]
+)
+
+LUNG_SEGMENTER = pa.schema(
+    [
+        ("trained_on", pa.int32()),
+        ("left_out", pa.int32()),
+        ("calibrated_on", pa.int32()),
+        ("steps", pa.int32()),
+        ("final_loss", pa.float64()),
+        ("gate", pa.float64()),
+        ("base_offset", pa.float64()),
+        ("validation_dice_right", pa.float64()),
+        ("validation_dice_left", pa.float64()),
+        ("borrowed_from", pa.string()),
+        ("settings", pa.string()),
+        ("history_columns", pa.list_(pa.string())),
+        ("recipe", pa.string()),
+        *_ROW,
     ]
 )
 
@@ -60,6 +81,15 @@ LUNG_MASKS = pa.schema(
         ("window_low", pa.float64()),
         ("window_high", pa.float64()),
         ("dice_supplied", pa.float64()),
+        ("quality", pa.float64()),
+        ("quality_right", pa.float64()),
+        ("quality_left", pa.float64()),
+        ("passed_over", pa.string()),
+        ("base_completed", pa.string()),
+        ("dice_trained_right", pa.float64()),
+        ("dice_trained_left", pa.float64()),
+        ("dice_pbtseg_right", pa.float64()),
+        ("dice_pbtseg_left", pa.float64()),
     ]
 )
 

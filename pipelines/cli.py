@@ -59,9 +59,10 @@ def _parse_settings(items: list[str]) -> dict[str, dict[str, Any]]:
         target, equals, value = item.partition("=")
         stage, dot, name = target.partition(".")
         if not (equals and dot):
-            raise _stop(f"--set {item}: expected STAGE.SETTING=VALUE, e.g. lung_masks.source=pbtseg")
+            raise _stop(f"--set {item}: expected STAGE.SETTING=VALUE, e.g. lung_masks.sources=pbtseg")
         try:
-            overrides.setdefault(stage, {})[name] = yaml.safe_load(value)
+            # Nothing after the sign is an empty text; YAML would make it null.
+            overrides.setdefault(stage, {})[name] = yaml.safe_load(value) if value else ""
         except yaml.YAMLError:
             raise _stop(f"--set {item}: the value is no YAML; quote it") from None
     return overrides

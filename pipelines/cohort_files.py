@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from assets.radiographs.declaration import DeclarationError, parse_declaration
 from assets.radiographs.sources import source_rows
@@ -111,12 +111,21 @@ def checked_settings(cohort: str, overrides: dict[str, dict[str, Any]]) -> dict[
     for stage, values in overrides.items():
         if stage not in STAGE_SETTINGS:
             raise CohortProblem(f"--set {stage}: there is no such stage; the stages are: {', '.join(STAGE_SETTINGS)}")
+        listed = {name: _listed(STAGE_SETTINGS[stage], name, value) for name, value in values.items()}
         try:
-            settings = STAGE_SETTINGS[stage](**{**declared.get(stage, {}), **values})
+            settings = STAGE_SETTINGS[stage](**{**declared.get(stage, {}), **listed})
         except ValidationError as error:
             raise CohortProblem(f"--set {stage}.{_first(error)}; see `pseudopair settings {stage}`") from None
         checked[stage] = {name: getattr(settings, name) for name in values}
     return checked
+
+
+def _listed(kind: type[BaseModel], name: str, value: Any) -> Any:  # noqa: ANN401 (YAML values)
+    """A value as a list where the setting is one, so that a shell needs no brackets: `sources=trained,pbtseg`."""
+    field = kind.model_fields.get(name)
+    if field is None or get_origin(field.annotation) is not list or isinstance(value, list):
+        return value
+    return [item for item in value.split(",") if item] if isinstance(value, str) else [value]
 
 
 def _first(error: ValidationError) -> str:

@@ -9,6 +9,7 @@ from assets.radiographs.asset import radiographs
 from assets.registration.asset import registered_radiographs, registration_model
 from assets.scoring.asset import anomaly_maps
 from assets.segmentation.asset import lung_masks
+from assets.segmenter.asset import lung_segmenter
 from assets.translation.asset import translator
 from pipelines.console import console
 from pipelines.environments import resources
@@ -17,6 +18,7 @@ from pipelines.jobs import jobs
 defs = dg.Definitions(
     assets=[
         radiographs,
+        lung_segmenter,
         lung_masks,
         reference_lung,
         prealigned_radiographs,

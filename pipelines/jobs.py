@@ -5,7 +5,9 @@ import dagster as dg
 from pipelines.stages import JOBS
 
 DESCRIPTIONS = {
-    "sources": "Decode the source files of a shard and find their lungs",
+    "sources": "Decode the source files of a shard",
+    "segmenter_training": "Train the cohort's lung segmenter, or take another cohort's",
+    "segmentation": "Find and judge the lungs of a shard's radiographs",
     "reference": "Choose the cohort's reference lung",
     "prealignment": "IT-PR: every lung of a shard into the reference's coordinates",
     "registration_training": "Train the cohort's IT-DPR network",

@@ -12,10 +12,17 @@ import dagster as dg
 
 from pipelines.definitions import defs
 from pipelines.stages import STAGES, Stage
+from resources.borrowed import wrong_lender
+from resources.catalogue import entry_named
+from resources.home import store_url
+from resources.manifests import Place, read_pointer
+from resources.object_store import ObjectStore
+from resources.partitions import SHARDS_BY_COHORT
 from resources.stage_run import RETRY_TAG
 
 RUN_TAG = "pseudopair/run"
 PROCESS_TAG = "pseudopair/process"
+SEGMENTER = "lung_segmenter"
 # How Dagster begins the text of an error that a stage raised on purpose.
 FAILURE = "dagster._core.definitions.events.Failure: "
 Echo = Callable[[str], None]
@@ -62,21 +69,56 @@ def run_cohort(
     """
     tag = uuid.uuid4().hex[:12]
     tags = {RUN_TAG: tag, PROCESS_TAG: _process(os.getpid()), **({RETRY_TAG: "true"} if retry_failed else {})}
+    planned = [(launch, overrides) for launch in launches(cohort, until)]
+    lender = untrained_lender(cohort, overrides, until)
+    if lender:
+        echo(f"{cohort} borrows the lung segmenter of {lender}, which has none yet: {lender} is run up to it first")
+        # Settings of this launch are this cohort's.
+        planned = [*((launch, {}) for launch in launches(lender, SEGMENTER)), *planned]
     with dg.DagsterInstance.get() as instance:
         close_dead_runs(instance)
-        for launch in launches(cohort, until):
+        for launch, settings in planned:
             echo(f"{' → '.join(launch.stages)}  [{launch.partition}]")
             result = defs.resolve_job_def(launch.job).execute_in_process(
                 instance=instance,
                 partition_key=launch.partition,
                 asset_selection=[dg.AssetKey(name) for name in launch.stages],
                 tags=tags,
-                run_config=_run_config(launch, overrides),
+                run_config=_run_config(launch, settings),
                 raise_on_error=False,
             )
             if not result.success:
                 raise RunFailed(_failure(launch, result))
     return tag
+
+
+def untrained_lender(
+    cohort: str, overrides: dict[str, dict[str, Any]], until: str | None = None, store: ObjectStore | None = None
+) -> str | None:
+    """The cohort whose segmenter this one borrows, where that has none yet and a run to `until` would need it.
+
+    Raises:
+        RunFailed: no such cohort, the cohort itself, or one that borrows, too.
+    """
+    lender = _lender(cohort, overrides)
+    if not lender or SEGMENTER not in [stage.name for stage in _stages_until(until)]:
+        return None
+    problem = wrong_lender(SEGMENTER, cohort, lender, SHARDS_BY_COHORT)
+    if problem:
+        raise RunFailed(problem)
+    if read_pointer(store or ObjectStore(store_url()), Place(SEGMENTER, lender)) is not None:
+        return None
+    if _lender(lender, {}):
+        raise RunFailed(
+            f"cohort {cohort} borrows the lung segmenter of {lender}, which itself borrows that of "
+            f"{_lender(lender, {})}; borrow that one"
+        )
+    return lender
+
+
+def _lender(cohort: str, overrides: dict[str, dict[str, Any]]) -> str:
+    declared = entry_named(cohort).mapping.get("settings", {}).get(SEGMENTER, {})
+    return str({**declared, **overrides.get(SEGMENTER, {})}.get("borrow_from") or "")
 
 
 def close_dead_runs(instance: dg.DagsterInstance) -> list[str]:

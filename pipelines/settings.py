@@ -9,10 +9,12 @@ from assets.radiographs.settings import RadiographSettings
 from assets.registration.settings import RefinementSettings, RegistrationSettings
 from assets.scoring.settings import ScoringSettings
 from assets.segmentation.settings import SegmentationSettings
+from assets.segmenter.settings import SegmenterSettings
 from assets.translation.settings import TranslationSettings
 
 STAGE_SETTINGS: dict[str, type[BaseModel]] = {
     "radiographs": RadiographSettings,
+    "lung_segmenter": SegmenterSettings,
     "lung_masks": SegmentationSettings,
     "reference_lung": ReferenceSettings,
     "prealigned_radiographs": PrealignmentSettings,

@@ -40,7 +40,8 @@ FRAMES = (*MASKED, "reference_lung", "prealigned_radiographs", "registered_radio
 
 STAGES = (
     Stage("radiographs", "shard", (), "sources"),
-    Stage("lung_masks", "shard", ("radiographs",), "sources"),
+    Stage("lung_segmenter", "cohort", ("radiographs",), "segmenter_training"),
+    Stage("lung_masks", "shard", ("radiographs", "lung_segmenter"), "segmentation"),
     Stage("reference_lung", "cohort", MASKED, "reference"),
     Stage("prealigned_radiographs", "shard", (*MASKED, "reference_lung"), "prealignment"),
     Stage(

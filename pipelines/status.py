@@ -78,6 +78,15 @@ def _row(store: ObjectStore, stage: Stage, partition: str, declared: dict[str, A
     return StatusRow(stage.name, partition, "stale" if why else "fresh", *counts, why)
 
 
+def _stale_elsewhere(store: ObjectStore, stage: str, partition: str, cohort: str) -> bool:
+    """Whether a manifest of another cohort, whose model this one borrows, is not fresh itself."""
+    lender = cohort_of(partition)
+    if lender == cohort or lender not in SHARDS_BY_COHORT:
+        return False
+    rows = _cohort_rows(store, lender)
+    return any((row.stage, row.partition) == (stage, partition) and row.state != "fresh" for row in rows)
+
+
 def source_now(partition: str) -> str | None:
     """Digest of the present sources of a shard's cohort, None where they cannot be read."""
     try:
@@ -112,6 +121,6 @@ def _staleness(
         current = read_pointer(store, Place(upstream, partition))
         if current is None or current["digest"] != digest:
             return f"{parent} changed"
-        if parent in stale:
+        if parent in stale or _stale_elsewhere(store, upstream, partition, cohort_of(pointer["partition"])):
             return f"{parent} is not fresh"
     return ""

@@ -7,10 +7,12 @@ from assets.radiographs.asset import VERSION as RADIOGRAPHS
 from assets.registration.asset import MODEL_VERSION, REGISTRATION_VERSION
 from assets.scoring.asset import VERSION as SCORING
 from assets.segmentation.asset import VERSION as SEGMENTATION
+from assets.segmenter.asset import VERSION as SEGMENTER
 from assets.translation.asset import VERSION as TRANSLATION
 
 VERSIONS = {
     "radiographs": RADIOGRAPHS,
+    "lung_segmenter": SEGMENTER,
     "lung_masks": SEGMENTATION,
     "reference_lung": REFERENCE_VERSION,
     "prealigned_radiographs": PREALIGNMENT_VERSION,

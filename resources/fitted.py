@@ -88,8 +88,9 @@ def _kept(store: ObjectStore, place: Place, recipe: str, present: set[str]) -> F
     if table is None or table.num_rows != 1:
         return None
     row: dict[str, Any] = table.to_pylist()[0]
-    data = store.read_or_none(row["artifact"])
-    if row["recipe"] != recipe or data is None:
+    # A row that was rejected, or taken over from another cohort, is no model of this recipe.
+    data = store.read_or_none(row["artifact"]) if row["recipe"] == recipe and row["artifact"] else None
+    if data is None:
         return None
     if digest_of(data) != row["artifact_digest"]:
         # Were it passed over here, it would be taken up by its key below, alteration and all.

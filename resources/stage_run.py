@@ -125,7 +125,7 @@ class StageRun:
             if current != digest:
                 raise dg.Failure(
                     f"{place} was made from an older {parent}; materialise {place.stage} for {place.partition} first, "
-                    f"or everything with `pseudopair run {self.cohort}`",
+                    f"or everything with `pseudopair run {cohort_of(place.partition)}`",
                     allow_retries=False,
                 )
 

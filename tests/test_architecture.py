@@ -34,6 +34,7 @@ def imported(path: Path) -> set[str]:
 def test_pure_modules_load_no_framework_storage_or_upper_layer() -> None:
     pure = [name_of(path) for path in modules("assets") if path.stem not in ADAPTERS]
     assert len(pure) > 50
+    assert {"assets.segmenter.network", "assets.segmentation.selection"} <= set(pure)
     code = (
         "import importlib, json, sys\n"
         f"for name in {pure!r}: importlib.import_module(name)\n"
@@ -41,6 +42,12 @@ def test_pure_modules_load_no_framework_storage_or_upper_layer() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == []
+
+
+def test_no_stage_loads_a_library_of_networks_before_it_builds_one() -> None:
+    code = "import sys, pipelines.definitions\nprint('monai' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False"]
 
 
 def test_layers_import_only_downwards() -> None:

@@ -40,7 +40,7 @@ from resources.stage_run import StageRun, Store, stage_run
 VERSION = "1"
 PACKAGES = ("dagster", "torch", "numpy", "scikit-image", "SimpleITK", "pyarrow")
 PICTURED = {
-    "lung_masks": ("masks", "Lung masks, set-aside rows first"),
+    "lung_masks": ("masks", "Lung masks, worst first"),
     "prealigned_radiographs": ("alignment", "IT-PR: before, after, and in turns with the reference"),
     "registered_radiographs": ("mean_image", "Mean image before and after IT-DPR"),
 }

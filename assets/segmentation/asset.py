@@ -1,6 +1,7 @@
-"""Lung masks: supplied by the cohort or found by PBTSeg, each judged by the quality gates."""
+"""Lung masks: supplied by the cohort, drawn by its lung segmenter or found by PBTSeg; each is judged."""
 
-from functools import partial
+from collections.abc import Callable
+from functools import cache, partial
 from typing import Any
 
 import dagster as dg
@@ -10,57 +11,96 @@ from assets.images import from_uint16
 from assets.pairing.frames import Row
 from assets.pictures import to_png
 from assets.radiographs.photometric import lung_window
-from assets.segmentation.cleanup import clean
-from assets.segmentation.pbtseg import segment
-from assets.segmentation.preview import mask_sheet
-from assets.segmentation.quality import dice, lung_flags
-from assets.segmentation.settings import SegmentationSettings
+from assets.segmentation.dice_table import DICE_COLUMNS, dice_table
+from assets.segmentation.preview import review_sheet, score_histogram, worst_first
+from assets.segmentation.quality import dice
+from assets.segmentation.selection import Candidate, Judge, choose
+from assets.segmentation.settings import SegmentationSettings, Source
+from assets.segmentation.sources import RowMasks
+from assets.segmenter.settings import SegmenterSettings
+from assets.segmenter.trained import TrainedSegmenter, from_arrays
 from assets.tables import CARRIED, LUNG_MASKS
-from resources.dagster_shapes import PICTURE_BYTES, checked, column_schema, set_aside_table
+from resources.accelerator import Accelerator
+from resources.dagster_shapes import PICTURE_BYTES, checked, column_schema, set_aside_table, table
 from resources.incremental import Outcome, Task, row_key
 from resources.manifests import read_artifact
-from resources.partitions import SHARDS
+from resources.partitions import SHARDS, cohort_model
 from resources.stage_config import config_schema
 from resources.stage_run import StageRun, Store, stage_run
 
-VERSION = "1"
+VERSION = "2"
 SHEET_ROWS = 18
+ABSENT: dict[Source, str] = {
+    "supplied": "the cohort supplies none for this row",
+    "trained": "the cohort has no lung segmenter",
+}
+Load = Callable[[], TrainedSegmenter | None]
 
 
-def _outcome(run: StageRun, row: Row, settings: SegmentationSettings) -> Outcome:
+def _outcome(
+    run: StageRun, row: Row, segmenter: Row, load: Load, gate: float | None, settings: SegmentationSettings
+) -> Outcome:
     arrays = read_artifact(run.store, row)
-    image = from_uint16(arrays["image"])
-    supplied = arrays.get("lungs")
-    wants_supplied = settings.source != "pbtseg" and supplied is not None
-    if not wants_supplied and settings.source == "supplied":
-        return Outcome(
-            status="rejected", reason="the cohort supplies no lung mask; allow PBTSeg by source=supplied_then_pbtseg"
-        )
-    lungs = (
-        clean(supplied, settings)
-        if wants_supplied and supplied is not None
-        else clean(segment(image, settings), settings)
-    )
-    if not (np.any(lungs == 1) and np.any(lungs == 2)):
-        return Outcome(status="rejected", reason="no two lungs were found; supply a mask for this row")
-    flags = lung_flags(lungs, settings)
-    low, high = lung_window(image, lungs, settings.window_low, settings.window_high)
+    masks = RowMasks(from_uint16(arrays["image"]), arrays.get("lungs"), load(), settings)
+    # Without a segmenter nobody knows the population's offset; between the sides it is near none.
+    choice = choose(masks.makers, Judge(settings, masks.score, gate or 0.0), segmenter["base_offset"] or 0.0, ABSENT)
+    if choice.taken is None:
+        return Outcome({"passed_over": choice.passed_over}, status="rejected", reason=_rejection(masks))
+    lungs = choice.taken.lungs
+    low, high = lung_window(masks.image, lungs, settings.window_low, settings.window_high)
     columns: dict[str, Any] = {
-        "mask_source": "supplied" if wants_supplied else "pbtseg",
-        "area_right": float(np.mean(lungs == 1)),
-        "area_left": float(np.mean(lungs == 2)),
+        **_chosen(choice.taken),
+        "passed_over": choice.passed_over,
         "window_low": low,
         "window_high": high,
-        "dice_supplied": None if supplied is None or wants_supplied else dice(lungs, supplied),
+        "dice_supplied": None
+        if masks.supplied is None or choice.taken.source == "supplied"
+        else dice(lungs, masks.supplied),
+        **masks.agreement(),
     }
-    return Outcome(columns, {"lungs": lungs}, "needs_review" if flags else "ok", "; ".join(flags))
+    reasons = choice.taken.reasons
+    return Outcome(columns, {"lungs": lungs}, "needs_review" if reasons else "ok", "; ".join(reasons))
+
+
+def _chosen(taken: Candidate) -> dict[str, Any]:
+    right, left = taken.quality or (None, None)
+    return {
+        "mask_source": taken.source,
+        "base_completed": taken.base_completed,
+        "area_right": float(np.mean(taken.lungs == 1)),
+        "area_left": float(np.mean(taken.lungs == 2)),
+        "quality": min(taken.quality) if taken.quality else None,
+        "quality_right": right,
+        "quality_left": left,
+    }
+
+
+def _rejection(masks: RowMasks) -> str:
+    sources = masks.settings.sources
+    if all(masks.makers[source]() is None for source in sources):
+        return f"no mask comes from {', '.join(sources)}; add pbtseg to lung_masks.sources, which needs none"
+    return "no two lungs were found; supply a mask for this row"
+
+
+def _loader(run: StageRun, segmenter: Row, accelerator: Accelerator) -> Load:
+    """The segmenter, loaded for the first row that is computed: where all are reused, never."""
+
+    @cache
+    def load() -> TrainedSegmenter | None:
+        if segmenter["status"] != "ok":
+            return None
+        accelerator.torch_device()
+        settings = SegmenterSettings.model_validate_json(segmenter["settings"])
+        return from_arrays(read_artifact(run.store, segmenter), settings)
+
+    return load
 
 
 @dg.asset(
     partitions_def=SHARDS,
-    deps=["radiographs"],
+    deps=["radiographs", cohort_model("lung_segmenter")],
     group_name="segmentation",
-    kinds={"python", "parquet"},
+    kinds={"pytorch", "parquet"},
     owners=["team:imaging"],
     code_version=VERSION,
     config_schema=config_schema(SegmentationSettings),
@@ -69,36 +109,50 @@ def _outcome(run: StageRun, row: Row, settings: SegmentationSettings) -> Outcome
         dg.AssetCheckSpec("masks_plausible", asset="lung_masks", description="Few masks fail the quality gates")
     ],
 )
-def lung_masks(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:  # type: ignore[type-arg]
+def lung_masks(context: dg.AssetExecutionContext, store: Store, accelerator: Accelerator) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Left and right lung of every radiograph (1 = patient-right), with the percentile window of its lungs."""
     with stage_run(context, store, VERSION) as run:
         settings = run.settings(SegmentationSettings)
         sources = run.ok("radiographs", run.partition)
+        segmenter = run.model("lung_segmenter")
+        made_by = [segmenter["key"], segmenter["artifact_digest"]] if segmenter["status"] == "ok" else ["none"]
+        gate = segmenter["gate"] if settings.gate is None else settings.gate
+        load = _loader(run, segmenter, accelerator)
+        decisive = settings.model_dump(exclude={"share_set_aside"})
         tasks = [
             Task(
-                row_key(run.stage, run.version, settings.model_dump(exclude={"share_set_aside"}), [row["key"]]),
+                row_key(run.stage, run.version, decisive, [row["key"], *made_by]),
                 {name: row[name] for name in CARRIED},
-                partial(_outcome, run, row, settings),
+                partial(_outcome, run, row, segmenter, load, gate, settings),
             )
             for row in sources
         ]
         done = run.refresh(tasks)
         by_id = {row["radiograph_id"]: row for row in sources}
-        shown = sorted(done.rows, key=lambda row: row["radiograph_id"])
+        drawn = [row for row in done.rows if row["artifact"]]
+        agreement = dice_table({**row, "cohort": run.cohort} for row in drawn)
         return run.finish(
             done,
             LUNG_MASKS,
-            {"set_aside": set_aside_table(done.rows)},
-            partial(_pictures, run, by_id, shown),
+            {
+                "set_aside": set_aside_table(done.rows),
+                **({"dice_with_supplied_masks": table(agreement, DICE_COLUMNS)} if agreement else {}),
+            },
+            partial(_pictures, run, by_id, drawn, gate),
             [checked("masks_plausible", done.rows, settings.share_set_aside)],
         )
 
 
-def _pictures(run: StageRun, sources: dict[str, Row], rows: list[Row]) -> dict[str, bytes]:
-    drawn = [row for row in rows if row["artifact"]]
-    aside, fine = ([row for row in drawn if (row["status"] == "ok") == ok] for ok in (False, True))
-    chosen = [*aside[: SHEET_ROWS // 2], *fine[: SHEET_ROWS - len(aside[: SHEET_ROWS // 2])]]
+def _pictures(run: StageRun, sources: dict[str, Row], rows: list[Row], gate: float | None) -> dict[str, bytes]:
+    chosen = [dict(row) for row in worst_first(rows)[:SHEET_ROWS]]
     images = [from_uint16(read_artifact(run.store, sources[row["radiograph_id"]])["image"]) for row in chosen]
     lungs = [read_artifact(run.store, row)["lungs"] for row in chosen]
-    captions = [f"{row['radiograph_id'][:6]} {'ok' if row['status'] == 'ok' else 'review'}" for row in chosen]
-    return {"masks": to_png(mask_sheet(images, lungs, captions), PICTURE_BYTES)} if chosen else {}
+    sheets = {"masks": to_png(review_sheet(images, lungs, chosen), PICTURE_BYTES)} if chosen else {}
+    scores: dict[str, list[float]] = {}
+    for row in rows:
+        if row["quality"] is not None:
+            scores.setdefault(row["status"], []).append(row["quality"])
+    if scores:
+        title = f"{run.partition}: quality of the lung masks"
+        sheets["quality"] = to_png(score_histogram(dict(sorted(scores.items())), gate, title), PICTURE_BYTES)
+    return sheets

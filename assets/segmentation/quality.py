@@ -1,6 +1,6 @@
 """Plausibility gates for lung masks, and their overlap with another mask."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -11,6 +11,7 @@ from assets.segmentation.settings import SegmentationSettings
 Bools = npt.NDArray[np.bool_]
 
 _NAMES = ("right", "left")
+_BASES_DIFFER = "the bases differ"
 
 
 def lung_flags(lungs: npt.NDArray[np.uint8], settings: SegmentationSettings) -> list[str]:
@@ -30,15 +31,29 @@ def lung_flags(lungs: npt.NDArray[np.uint8], settings: SegmentationSettings) -> 
     return [reason for gate in gates for reason in gate(sides, settings)]
 
 
+def bases_differ(flags: Sequence[str]) -> bool:
+    """Whether one of the reasons of `lung_flags` is that one lung's base lies much higher than the other's."""
+    return any(flag.startswith(_BASES_DIFFER) for flag in flags)
+
+
 def dice(mask: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8]) -> float:
     """Mean over both lungs of 2 |A and B| / (|A| + |B|), 0 to 1; a lung absent from both masks counts 1.
 
     Raises:
         ValueError: the label maps differ in shape.
     """
+    return float(np.mean(lung_dices(mask, other)))
+
+
+def lung_dices(mask: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8]) -> tuple[float, float]:
+    """2 |A and B| / (|A| + |B|) of the patient-right and the patient-left lung; 1 where both masks lack the lung.
+
+    Raises:
+        ValueError: the label maps differ in shape.
+    """
     if mask.shape != other.shape:
         raise ValueError(f"other: expected shape {mask.shape}, got {other.shape}; bring both masks to one grid")
-    return float(np.mean([_overlap(mask == label, other == label) for label in (1, 2)]))
+    return _overlap(mask == 1, other == 1), _overlap(mask == 2, other == 2)
 
 
 def solidity(mask: Bools) -> float:
@@ -118,7 +133,7 @@ def _level_flags(sides: list[Bools], settings: SegmentationSettings) -> list[str
         reasons.append(f"the apices differ by {top:.1%} of the height, more than {settings.maximum_top_difference:.1%}")
     if bottom > settings.maximum_bottom_difference:
         reasons.append(
-            f"the bases differ by {bottom:.1%} of the height, more than {settings.maximum_bottom_difference:.1%}"
+            f"{_BASES_DIFFER} by {bottom:.1%} of the height, more than {settings.maximum_bottom_difference:.1%}"
         )
     return reasons
 

@@ -1,8 +1,10 @@
 """Settings of the lung mask stage."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Source = Literal["supplied", "trained", "pbtseg"]
 
 
 class SegmentationSettings(BaseModel):
@@ -13,9 +15,22 @@ class SegmentationSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    source: Literal["supplied_then_pbtseg", "supplied", "pbtseg"] = Field(
-        default="supplied_then_pbtseg",
-        description="Masks of the cohort where it has them and PBTSeg elsewhere, or only one of the two",
+    sources: list[Source] = Field(
+        default=["supplied", "trained", "pbtseg"],
+        min_length=1,
+        description="Where masks come from, in order of preference: the cohort's own, the lung_segmenter's, PBTSeg's; "
+        "a row takes the first that passes the gates",
+    )
+    gate: float | None = Field(
+        default=None,
+        ge=0.0,
+        le=1.0,
+        description="Quality score below which a mask is passed over; null takes the gate that was calibrated with "
+        "the lung_segmenter",
+    )
+    complete_bases: bool = Field(
+        default=True,
+        description="Complete a lung whose base lies much higher than the other's where no mask passes the gates",
     )
     border_brightening: float = Field(
         # 1 is the published method; the authors' helper goes up to 1.6 but their command line never calls it
@@ -57,3 +72,9 @@ class SegmentationSettings(BaseModel):
     maximum_border_share: float = Field(
         default=0.15, ge=0.0, le=1.0, description="Largest plausible share of a lung's outline on the image border"
     )
+
+    @model_validator(mode="after")
+    def _sources_differ(self) -> Self:
+        if len(set(self.sources)) != len(self.sources):
+            raise ValueError(f"sources names one twice: {', '.join(self.sources)}; name each at most once")
+        return self

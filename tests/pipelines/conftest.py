@@ -16,6 +16,13 @@ TINY: dict[str, Any] = {
     "abnormal_labels": ["abnormal"],
     "settings": {
         "radiographs": {"size": 64, "test_share": 0.3},
+        "lung_segmenter": {
+            "working_size": 32,
+            "channels": [4, 8],
+            "residual_units": 0,
+            "steps": 12,
+            "batch_size": 2,
+        },
         "registration_model": {"steps": 10, "encoder_features": [8, 16], "decoder_features": [16, 8]},
         "registered_radiographs": {"smallest_dice": 0.3},
         "translator": {

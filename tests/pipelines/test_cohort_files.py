@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from pipelines.cli import app
+from pipelines.cli import _parse_settings, app
 from pipelines.cohort_files import CohortProblem, checked_settings, cohort_name, declared, source_file
 from resources.home import COHORTS_VARIABLE, DATA_VARIABLE, STORE_VARIABLE
 
@@ -45,8 +45,8 @@ def test_registering_again_takes_the_changed_file(folder: Path, home: Path) -> N
     ("text", "message"),
     [
         (GOOD.replace("root: pictures", "roots: pictures"), "did you mean `root`"),
-        (GOOD + "settings: {lung_mask: {source: pbtseg}}", "the stages are"),
-        (GOOD + "settings: {lung_masks: {source: magic}}", "settings.lung_masks.source"),
+        (GOOD + "settings: {lung_mask: {sources: [pbtseg]}}", "the stages are"),
+        (GOOD + "settings: {lung_masks: {sources: [magic]}}", "settings.lung_masks.sources"),
         (GOOD.replace("name: hospital", "name: phantom"), "declared already"),
         ("- just\n- a list", "expected a mapping"),
         ("a: [", "not readable as YAML"),
@@ -87,7 +87,7 @@ def test_the_command_line_tells_settings_schema_and_cohorts(home: Path) -> None:
     assert run(app, ["where", "nosuch", "1"]).exit_code == 1
 
 
-@pytest.mark.parametrize("setting", ["lung_masks", "lung_masks.source", "source=pbtseg"])
+@pytest.mark.parametrize("setting", ["lung_masks", "lung_masks.sources", "sources=pbtseg"])
 def test_a_setting_without_stage_name_or_value_is_refused(
     home: Path, monkeypatch: pytest.MonkeyPatch, setting: str
 ) -> None:
@@ -102,9 +102,11 @@ def test_a_setting_without_stage_name_or_value_is_refused(
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        ({"lungmasks": {"source": "pbtseg"}}, "the stages are: radiographs"),
+        ({"lungmasks": {"sources": "pbtseg"}}, "the stages are: radiographs"),
         ({"lung_masks": {"sauce": "pbtseg"}}, "lung_masks.sauce"),
-        ({"lung_masks": {"source": "magic"}}, "lung_masks.source"),
+        ({"lung_masks": {"sources": "magic"}}, "lung_masks.sources"),
+        ({"lung_masks": {"sources": "supplied,supplied"}}, "names one twice"),
+        ({"lung_masks": {"sources": ""}}, "lung_masks.sources"),
         ({"registration_model": {"steps": 0}}, "registration_model.steps"),
         ({"translator": {"arms": ["it_dpr/magic"]}}, "translator.arms: arm 'it_dpr/magic'"),
     ],
@@ -120,6 +122,21 @@ def test_settings_are_brought_to_their_types(home: Path) -> None:
     # YAML reads 1e-4 as text.
     checked = checked_settings("phantom", {"translator": {"learning_rate": "1e-4"}})
     assert checked == {"translator": {"learning_rate": 1e-4}}
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [("pbtseg", ["pbtseg"]), ("supplied,pbtseg", ["supplied", "pbtseg"]), (["trained"], ["trained"])],
+)
+def test_a_list_needs_no_brackets_in_a_shell(home: Path, given: object, taken: list[str]) -> None:
+    assert checked_settings("phantom", {"lung_masks": {"sources": given}}) == {"lung_masks": {"sources": taken}}
+    assert checked_settings("phantom", {"translator": {"seeds": 3}}) == {"translator": {"seeds": [3]}}
+
+
+def test_a_setting_can_be_emptied(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed = _parse_settings(["lung_segmenter.borrow_from=", "lung_masks.gate=null"])
+    assert parsed == {"lung_segmenter": {"borrow_from": ""}, "lung_masks": {"gate": None}}
+    assert checked_settings("rsna", parsed) == parsed
 
 
 def test_a_registered_copy_keeps_variables_that_may_be_secret(

@@ -12,6 +12,7 @@ from resources.partitions import COHORTS, SHARDS, SHARDS_BY_COHORT, cohort_of
 
 NAMES = [
     "radiographs",
+    "lung_segmenter",
     "lung_masks",
     "reference_lung",
     "prealigned_radiographs",
@@ -24,6 +25,7 @@ NAMES = [
 ]
 SCHEMAS = {
     "radiographs": tables.RADIOGRAPHS,
+    "lung_segmenter": tables.LUNG_SEGMENTER,
     "lung_masks": tables.LUNG_MASKS,
     "reference_lung": tables.REFERENCE_LUNG,
     "prealigned_radiographs": tables.PREALIGNED,
@@ -62,7 +64,7 @@ def test_the_assets_are_the_stages_in_their_order() -> None:
     assert list(STAGE_NAMES) == NAMES
     assert sorted(key.to_user_string() for key in defs.resolve_asset_graph().get_all_asset_keys()) == sorted(NAMES)
     order = defs.resolve_asset_graph().toposorted_asset_keys
-    assert [key.to_user_string() for key in order if key.to_user_string() in NAMES[:2]] == NAMES[:2]
+    assert [key.to_user_string() for key in order if key.to_user_string() in NAMES[:3]] == NAMES[:3]
     assert list(STAGE_SETTINGS) == list(VERSIONS) == NAMES
 
 
@@ -141,6 +143,8 @@ def test_a_cohorts_model_depends_on_all_its_shards_and_a_shard_on_its_cohorts_mo
     assert parents("reference_lung", "lung_masks", "three_shards") == shards
     assert parents("prealigned_radiographs", "reference_lung", "three_shards/1") == {"three_shards"}
     assert parents("lung_masks", "radiographs", "phantom/0") == {"phantom/0"}
+    assert parents("lung_segmenter", "radiographs", "three_shards") == shards
+    assert parents("lung_masks", "lung_segmenter", "three_shards/2") == {"three_shards"}
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ def test_added_subjects_alone_are_computed(finished: Installation, tiny: dict[st
     finished.run("tiny", "--until", REGISTERED)
     assert finished.computed(REGISTERED) == {
         "radiographs": 5,
+        "lung_segmenter": 0,
         "lung_masks": 5,
         "reference_lung": 0,
         "prealigned_radiographs": 5,
@@ -33,7 +34,11 @@ def test_added_subjects_alone_are_computed(finished: Installation, tiny: dict[st
         "registered_radiographs": 5,
     }
     after = finished.digests(REGISTERED)
-    assert {stage for stage in after if after[stage] == before[stage]} == {"reference_lung", "registration_model"}
+    assert {stage for stage in after if after[stage] == before[stage]} == {
+        "lung_segmenter",
+        "reference_lung",
+        "registration_model",
+    }
     assert finished.pointer(REGISTERED)["reused"] == tiny["phantom"]["subjects"] - 5
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from pipelines.settings import STAGE_SETTINGS
 from pipelines.stages import STAGES
 from pipelines.status import StatusRow, source_now, status_rows
 from pipelines.versions import VERSIONS
@@ -79,7 +80,8 @@ def test_a_changed_parent_makes_stale_what_read_it_and_all_that_follows(finished
     assert rows["reference_lung"].why == f"lung_masks@{SHARD} changed"
     assert rows["reference_lung"].state == "stale"
     # Evaluation reads what became stale, though what lung_masks says reached it by itself, too.
-    assert {row.state for name, row in rows.items() if name not in ("radiographs", "lung_masks")} == {"stale"}
+    unconcerned = ("radiographs", "lung_segmenter", "lung_masks")
+    assert {row.state for name, row in rows.items() if name not in unconcerned} == {"stale"}
     complete(finished, "reference_lung")
     assert by_stage(finished)["reference_lung"].state == "fresh"
 
@@ -101,9 +103,9 @@ def test_a_run_again_with_the_same_result_keeps_what_follows_fresh(finished: Obj
 def test_a_changed_setting_is_named(finished: ObjectStore) -> None:
     pointer = read_pointer(finished, Place("lung_masks", SHARD))
     assert pointer is not None
-    complete(finished, "lung_masks", settings={**pointer["settings"], "source": "pbtseg", "window_low": 2.0})
+    complete(finished, "lung_masks", settings={**pointer["settings"], "sources": ["pbtseg"], "window_low": 2.0})
     row = by_stage(finished)["lung_masks"]
-    assert (row.state, row.why) == ("stale", "settings differ from the declaration: source, window_low")
+    assert (row.state, row.why) == ("stale", "settings differ from the declaration: sources, window_low")
 
 
 def test_a_changed_version_is_named(finished: ObjectStore) -> None:
@@ -124,7 +126,44 @@ def test_a_parent_that_is_gone_makes_stale(finished: ObjectStore) -> None:
     finished.delete(f"stages/radiographs/{SHARD}/CURRENT.json")
     rows = by_stage(finished)
     assert rows["radiographs"].state == "missing"
-    assert rows["lung_masks"].why == f"radiographs@{SHARD} changed"
+    assert rows["lung_segmenter"].why == f"radiographs@{SHARD} changed"
+    assert rows["lung_masks"].state == "stale"
+
+
+def lend(store: ObjectStore, content: int = 0) -> str:
+    """Publish a segmenter of rsna that is the phantoms' present one."""
+    pointer = read_pointer(store, Place("lung_segmenter", "phantom"))
+    assert pointer is not None
+    settings = STAGE_SETTINGS["lung_segmenter"](**entry_named("rsna").mapping["settings"]["lung_segmenter"])
+    record = {
+        "version": VERSIONS["lung_segmenter"],
+        "settings": settings.model_dump(),
+        "parents": {"lung_segmenter@phantom": pointer["digest"]},
+        "partition": "rsna",
+        **COUNTS,
+    }
+    return publish(store, Place("lung_segmenter", "rsna"), pa.table({"content": [content]}), record)
+
+
+def borrower(store: ObjectStore) -> StatusRow:
+    return next(row for row in status_rows("rsna", store) if row.stage == "lung_segmenter")
+
+
+def test_a_borrowed_model_is_stale_once_the_lender_trained_anew(finished: ObjectStore) -> None:
+    lend(finished)
+    assert borrower(finished).state == "fresh"
+    complete(finished, "lung_segmenter", content=1)
+    assert (borrower(finished).state, borrower(finished).why) == ("stale", "lung_segmenter@phantom changed")
+    lend(finished)
+    assert borrower(finished).state == "fresh"
+
+
+def test_a_borrowed_model_is_stale_while_the_lenders_is(finished: ObjectStore) -> None:
+    lend(finished)
+    complete(finished, "radiographs", content=1)
+    assert (borrower(finished).state, borrower(finished).why) == ("stale", "lung_segmenter@phantom is not fresh")
+    complete(finished, "lung_segmenter")
+    assert borrower(finished).state == "fresh"
 
 
 def test_without_a_name_every_cohort_that_was_begun_is_shown(finished: ObjectStore) -> None:

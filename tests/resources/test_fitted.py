@@ -115,6 +115,19 @@ def test_an_altered_model_is_not_used(local_store: ObjectStore, fitter: Fitter, 
         run(local_store, fitter, [A, B])
 
 
+@pytest.mark.parametrize("recipe", ["recipe", "recipe of another cohort"])
+def test_a_row_without_an_artefact_or_of_another_recipe_is_not_kept(
+    store: ObjectStore, fitter: Fitter, recipe: str
+) -> None:
+    model = run(store, fitter, [A, B], recipe)
+    artifact = "" if recipe == "recipe" else model.row["artifact"]
+    rejected = {**model.row, "artifact": artifact, "status": "rejected"}
+    publish(store, PLACE, pa.Table.from_pylist([rejected], schema=SCHEMA), {}, pointer_version(store, PLACE))
+    again = run(store, fitter, [A, B])
+    assert again.row["status"] == "ok"
+    assert again.row["recipe"] == "recipe"
+
+
 def test_a_failing_fit_stops_the_run_and_stores_nothing(local_store: ObjectStore) -> None:
     def broken(key: str) -> Outcome:
         raise ValueError("loss is not finite")
