@@ -18,11 +18,10 @@ def overlap_loss(logits: Tensor, lungs: Tensor) -> Tensor:
     return 1 - ((2 * shared + 1) / (total + 1)).mean()
 
 
-def outline_entropy(logits: Tensor, lungs: Tensor, boundary_weight: float) -> Tensor:
-    """Cross-entropy in which pixels near an outline weigh `1 + boundary_weight`, averaged with its weights."""
+def weighted_entropy(logits: Tensor, lungs: Tensor, weights: Tensor) -> Tensor:
+    """Cross-entropy (1,) of logits (N, 3, H, W) against masks (N, 2, H, W), averaged with pixel weights (N, H, W)."""
     target = lungs[:, 0] + 2 * lungs[:, 1]
     entropy = F.cross_entropy(logits, target.long(), reduction="none")
-    weights = 1 + boundary_weight * outline_band(lungs)
     return (entropy * weights).sum() / weights.sum()
 
 

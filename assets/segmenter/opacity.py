@@ -17,7 +17,9 @@ REACH = 0.06
 """How far, in heights, the tissue round the lungs is spread over them to give other opacities their gray value."""
 
 
-def add_opacities(images: Tensor, lungs: Tensor, probability: float, generator: torch.Generator) -> Tensor:
+def add_opacities(
+    images: Tensor, lungs: Tensor, probability: float, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
     """Images with dense regions in one or both lungs.
 
     Args:
@@ -27,10 +29,10 @@ def add_opacities(images: Tensor, lungs: Tensor, probability: float, generator: 
         generator: of randomness.
 
     Returns:
-        Images, nowhere darker than they were.
+        Images, nowhere darker than they were, and how opaque each pixel became, (N, 1, H, W) in [0, 1].
     """
     if probability == 0:
-        return images
+        return images, torch.zeros_like(images)
     count, _, height, width = images.shape
     # all of it is smooth, so half the resolution serves
     coarse = F.avg_pool2d(lungs, 2)
@@ -43,7 +45,7 @@ def add_opacities(images: Tensor, lungs: Tensor, probability: float, generator: 
     alpha = F.interpolate(alpha, size=(height, width), mode="bilinear", align_corners=False)
     texture = 0.05 * uniform(generator, count, 0, 1) * cloud(generator, count, (height, width), CLOUD_OCTAVES)
     painted = images + alpha * (_target(images, lungs, generator) + texture - images)
-    return torch.maximum(images, painted).clamp(0, 1)
+    return torch.maximum(images, painted).clamp(0, 1), alpha
 
 
 def _alpha(lung: Tensor, generator: torch.Generator) -> Tensor:
@@ -55,7 +57,7 @@ def _alpha(lung: Tensor, generator: torch.Generator) -> Tensor:
     regions = torch.where(kinds >= 9, torch.ones_like(regions), regions)
     soft = height / 256 * float(torch.rand(1, generator=generator) * 5 + 1)
     wide = (blur(lung, soft) * float(torch.rand(1, generator=generator) * 1.5 + 1)).clamp(0, 1)
-    return blur(regions, soft) * wide * uniform(generator, count, 0.35, 1.1).clamp_max(1)
+    return blur(regions, soft) * wide * uniform(generator, count, 0.35, 1.4).clamp_max(1)
 
 
 def _clouds(lung: Tensor, generator: torch.Generator) -> Tensor:

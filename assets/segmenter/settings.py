@@ -37,6 +37,9 @@ class SegmenterSettings(BaseModel):
         le=1,
         description="Share of training views in which dense opacities are painted over a lung.",
     )
+    opacity_weight: float = Field(
+        default=4.0, ge=0, description="Additional weight of lung pixels under an opacity in the cross-entropy."
+    )
     deformation: float = Field(
         default=1.0, ge=0, le=2, description="Strength of random pose and elastic deformation; 0 for none."
     )

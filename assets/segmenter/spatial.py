@@ -18,6 +18,10 @@ SHEAR = 0.08
 ELASTIC = 0.035
 """Spread of the elastic displacement in half sides."""
 ELASTIC_CELLS = 5
+HEART = 0.3
+"""Reach of the swelling about the heart in half sides."""
+SWELLING = 0.45
+"""Largest share of the way to its center that the map moves there; by itself it folds from 1 on."""
 
 
 def deform(
@@ -26,7 +30,7 @@ def deform(
     """Training views under one random smooth map each.
 
     Args:
-        images: (N, 1, H, W) in [0, 1].
+        images: (N, C, H, W) in [0, 1]; all channels follow the map.
         lungs: masks (N, 2, H, W), channel 0 = patient-right.
         strength: 0 for none, 1 as chosen.
         generator: of randomness.
@@ -35,15 +39,27 @@ def deform(
     Returns:
         Images, black where the map leaves the original, and masks of 0.0 and 1.0.
     """
-    count, _, height, width = images.shape
+    count, channels, height, width = images.shape
     grid = F.affine_grid(_matrices(count, strength, generator), [count, 1, height, width], align_corners=True)
     bend = smooth_noise(generator, count, (height, width), ELASTIC_CELLS, channels=2) * ELASTIC * strength
-    grid = grid + bend.permute(0, 2, 3, 1) * uniform(generator, count, 0, 1)
+    grid = _swollen(grid + bend.permute(0, 2, 3, 1) * uniform(generator, count, 0, 1), strength, generator)
     both = F.grid_sample(torch.cat((images, lungs), dim=1), grid, align_corners=True)
     if mirror:
-        flipped = chosen(generator, count, 0.5)
-        both = torch.where(flipped > 0, both.flip(3)[:, [0, 2, 1]], both)
-    return both[:, :1].clamp(0, 1), (both[:, 1:] > 0.5).float()
+        exchanged = [*range(channels), channels + 1, channels]
+        both = torch.where(chosen(generator, count, 0.5) > 0, both.flip(3)[:, exchanged], both)
+    return both[:, :channels].clamp(0, 1), (both[:, channels:] > 0.5).float()
+
+
+def _swollen(grid: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+    """Maps that enlarge (or shrink) what lies about the heart, which differs more between patients than pose does."""
+    count = len(grid)
+    center = torch.cat(
+        (uniform(generator, count, -0.2, 0.3), uniform(generator, count, -0.1, 0.5)), dim=3
+    )  # (count, 1, 1, 2) in half sides
+    offset = grid - center
+    bump = torch.exp(-(offset**2).sum(3, keepdim=True) / (2 * HEART**2))
+    gain = uniform(generator, count, -SWELLING / 2, SWELLING) * chosen(generator, count, 0.5) * strength
+    return grid - gain * bump * offset
 
 
 def _matrices(count: int, strength: float, generator: torch.Generator) -> Tensor:

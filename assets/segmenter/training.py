@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from assets.segmenter.intensity import expose
-from assets.segmenter.losses import outline_entropy, overlap_loss
+from assets.segmenter.losses import outline_band, overlap_loss, weighted_entropy
 from assets.segmenter.network import build_network, lungs_tensor, network_input, resized
 from assets.segmenter.opacity import add_opacities
 from assets.segmenter.settings import SegmenterSettings
@@ -47,11 +47,17 @@ class Fitted:
 
 def training_views(
     images: Tensor, lungs: Tensor, settings: SegmenterSettings, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Random views of radiographs (N, 1, H, W) in [0, 1] with their masks (N, 2, H, W)."""
-    sick = add_opacities(images, lungs, settings.opacity_probability, generator)
-    views, masks = deform(sick, lungs, settings.deformation, generator)
-    return expose(views, settings.exposure, generator), masks
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Random views of radiographs (N, 1, H, W) in [0, 1] with their masks (N, 2, H, W) and weights (N, H, W).
+
+    Pixels weigh more at an outline, and where an opacity was painted over a lung: there the network has to rely on
+    what a pair of lungs looks like, and few pixels teach it.
+    """
+    sick, opaque = add_opacities(images, lungs, settings.opacity_probability, generator)
+    views, masks = deform(torch.cat((sick, opaque), dim=1), lungs, settings.deformation, generator)
+    weights = 1 + settings.boundary_weight * outline_band(masks)
+    weights = weights + settings.opacity_weight * views[:, 1] * masks.sum(1)
+    return expose(views[:, :1], settings.exposure, generator), masks, weights
 
 
 def fit(
@@ -96,8 +102,8 @@ def fit(
     for step in range(len(training.history), settings.steps):
         generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
         drawn = torch.randint(0, len(images), (settings.batch_size,), generator=generator)
-        views, targets = training_views(pixels[drawn], masks[drawn].float(), settings, generator)
-        entry = training.optimize(views.to(device), targets.to(device), step)
+        views, targets, weights = training_views(pixels[drawn], masks[drawn].float(), settings, generator)
+        entry = training.optimize(step, views.to(device), targets.to(device), weights.to(device))
         if progress is not None:
             progress(step + 1, entry)
         if checkpoint is not None and (step + 1) % settings.checkpoint_every == 0 and step + 1 < settings.steps:
@@ -118,12 +124,12 @@ class _Training:
         self.averaged = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
         self.history: list[dict[str, float]] = []
 
-    def optimize(self, views: Tensor, targets: Tensor, step: int) -> dict[str, float]:
+    def optimize(self, step: int, views: Tensor, targets: Tensor, weights: Tensor) -> dict[str, float]:
         for group in self.optimizer.param_groups:
             group["lr"] = self._rate(step)
         logits = self.network(network_input(views)).float()
         overlap = overlap_loss(logits, targets)
-        entropy = outline_entropy(logits, targets, self.settings.boundary_weight)
+        entropy = weighted_entropy(logits, targets, weights)
         loss = overlap + entropy
         if not math.isfinite(float(loss.detach())):
             raise TrainingStopped(step + 1)

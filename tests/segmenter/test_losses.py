@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from assets.segmenter.losses import outline_band, outline_entropy, overlap_loss
+from assets.segmenter.losses import outline_band, overlap_loss, weighted_entropy
 
 
 def _masks() -> torch.Tensor:
@@ -21,7 +21,7 @@ def _logits(lungs: torch.Tensor, height: float) -> torch.Tensor:
 def test_the_right_answer_costs_nothing() -> None:
     lungs = _masks()
     assert overlap_loss(_logits(lungs, 50), lungs) < 1e-4
-    assert outline_entropy(_logits(lungs, 50), lungs, 1.0) < 1e-4
+    assert weighted_entropy(_logits(lungs, 50), lungs, torch.ones(1, 12, 20)) < 1e-4
 
 
 def test_exchanged_lungs_cost_everything() -> None:
@@ -30,21 +30,19 @@ def test_exchanged_lungs_cost_everything() -> None:
     torch.testing.assert_close(overlap_loss(_logits(lungs.flip(1), 50), lungs), torch.tensor(1 - 1 / 97))
 
 
-def test_ignorance_costs_the_logarithm_of_three() -> None:
+def test_ignorance_costs_the_logarithm_of_three_whatever_the_weights() -> None:
+    weights = 0.1 + torch.rand((1, 12, 20), generator=torch.Generator().manual_seed(0))
+    found = weighted_entropy(torch.zeros(1, 3, 12, 20), _masks(), weights)
+    torch.testing.assert_close(found, torch.tensor(math.log(3)))
+
+
+def test_a_wrong_pixel_costs_its_share_of_the_weights() -> None:
     lungs = _masks()
-    for weight in (0.0, 2.0):
-        torch.testing.assert_close(outline_entropy(torch.zeros(1, 3, 12, 20), lungs, weight), torch.tensor(math.log(3)))
-
-
-def test_pixels_at_the_outline_weigh_more() -> None:
-    lungs = torch.zeros(1, 2, 40, 40)
-    lungs[0, 0, :, 20:] = 1
-    at_outline, far_off = _logits(lungs, 50.0), _logits(lungs, 50.0)
-    at_outline[..., 20], far_off[..., 39] = 0, 0
-    # one of 40 columns costs log 3; the band is 6 columns wide, so the weights sum to 40 + 6 a row
-    for wrong, weight in ((at_outline, 2), (far_off, 1)):
-        expected = torch.tensor(weight * math.log(3) / 46)
-        torch.testing.assert_close(outline_entropy(wrong, lungs, 1.0), expected)
+    logits, weights = _logits(lungs, 50.0), torch.ones(1, 12, 20)
+    logits[0, :, 5, 5] = 0
+    weights[0, 5, 5] = 3
+    # one ignorant pixel of weight 3 among 239 of weight 1
+    torch.testing.assert_close(weighted_entropy(logits, lungs, weights), torch.tensor(3 * math.log(3) / 242))
 
 
 def test_the_band_reaches_its_radius_on_both_sides() -> None:

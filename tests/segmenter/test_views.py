@@ -9,7 +9,9 @@ from scipy.ndimage import gaussian_filter
 from assets.segmenter.intensity import expose, tone_curve
 from assets.segmenter.opacity import add_opacities
 from assets.segmenter.random_fields import blur, cloud, smooth_noise
+from assets.segmenter.settings import SegmenterSettings
 from assets.segmenter.spatial import deform
+from assets.segmenter.training import training_views
 
 SIZE = 64
 seeds = st.integers(0, 10_000)
@@ -60,9 +62,44 @@ def test_a_mirrored_view_exchanges_the_lungs() -> None:
 
 @given(seeds)
 @settings(max_examples=20)
+def test_views_hardly_fold(seed: int) -> None:
+    """A folded map would show one place of the original twice: columns and rows would run backwards there."""
+    rows, columns = torch.meshgrid(torch.linspace(0, 1, SIZE), torch.linspace(0, 1, SIZE), indexing="ij")
+    ramps = torch.stack((columns, rows, torch.ones(SIZE, SIZE)))[None].expand(4, 3, SIZE, SIZE).contiguous()
+    found, _ = deform(ramps, torch.zeros(4, 2, SIZE, SIZE), 1.0, generator(seed), mirror=False)
+    x, y = found[:, 0], found[:, 1]
+    areas = x.diff(dim=2)[:, :-1] * y.diff(dim=1)[:, :, :-1] - x.diff(dim=1)[:, :, :-1] * y.diff(dim=2)[:, :-1]
+    # where the last channel is 1, nothing from beyond the original's border is mixed in
+    seen = found[:, 2] > 1 - 1e-6
+    inside = seen[:, :-1, :-1] & seen[:, 1:, :-1] & seen[:, :-1, 1:]
+    # 7 of 6,000 views fold, on less than a thousandth of their area
+    assert (areas[inside] <= 0).float().mean() < 0.002
+
+
+def test_opaque_pixels_are_those_that_were_painted_on() -> None:
+    images, lungs = _pair(8)
+    sick, opaque = add_opacities(images, lungs, 1.0, generator(5))
+    assert opaque.min() >= 0
+    assert opaque.max() <= 1
+    assert torch.equal(sick[opaque == 0], images[opaque == 0])
+    assert opaque[sick > images + 0.1].min() > 0.1
+
+
+def test_lung_under_an_opacity_weighs_more() -> None:
+    images, lungs = _pair(8)
+    chosen = SegmenterSettings(opacity_probability=1.0, boundary_weight=0.0, opacity_weight=4.0)
+    _, masks, weights = training_views(images, lungs, chosen, generator(1))
+    assert torch.all(weights[masks.sum(1) == 0] == 1)
+    assert 3 < weights.max() <= 5
+    _, _, control = training_views(images, lungs, chosen.model_copy(update={"opacity_probability": 0.0}), generator(1))
+    assert torch.all(control == 1)
+
+
+@given(seeds)
+@settings(max_examples=20)
 def test_opacities_only_brighten_and_stay_near_the_lungs(seed: int) -> None:
     images, lungs = _pair(4)
-    sick = add_opacities(images, lungs, 1.0, generator(seed))
+    sick = add_opacities(images, lungs, 1.0, generator(seed))[0]
     assert torch.all(sick >= images)
     assert sick.max() <= 1
     far = torch.nn.functional.max_pool2d(lungs.sum(1, keepdim=True), 21, stride=1, padding=10) == 0
@@ -71,7 +108,7 @@ def test_opacities_only_brighten_and_stay_near_the_lungs(seed: int) -> None:
 
 def test_opacities_reach_all_kinds_of_share_of_a_lung() -> None:
     images, lungs = _pair(200)
-    change = add_opacities(images, lungs, 1.0, generator(0)) - images
+    change = add_opacities(images, lungs, 1.0, generator(0))[0] - images
     opaque = ((change > 0.2).float() * lungs.sum(1, keepdim=True)).sum((1, 2, 3)) / lungs[0].sum()
     assert (opaque > 0.05).float().mean() > 0.5
     assert opaque.max() > 0.45
@@ -80,9 +117,9 @@ def test_opacities_reach_all_kinds_of_share_of_a_lung() -> None:
 
 def test_the_probability_of_opacities_is_the_share_of_views_painted_on() -> None:
     images, lungs = _pair(400)
-    assert torch.equal(add_opacities(images, lungs, 0.0, generator(0)), images)
-    every = (add_opacities(images, lungs, 1.0, generator(0)) - images).amax((1, 2, 3)) > 0.02
-    third = (add_opacities(images, lungs, 0.3, generator(0)) - images).amax((1, 2, 3)) > 0.02
+    assert torch.equal(add_opacities(images, lungs, 0.0, generator(0))[0], images)
+    every = (add_opacities(images, lungs, 1.0, generator(0))[0] - images).amax((1, 2, 3)) > 0.02
+    third = (add_opacities(images, lungs, 0.3, generator(0))[0] - images).amax((1, 2, 3)) > 0.02
     # binomial, 400 draws: 0.3 +- 4 standard deviations of 0.023
     assert abs(float(third.sum() / every.sum()) - 0.3) < 0.095
 
@@ -90,7 +127,7 @@ def test_the_probability_of_opacities_is_the_share_of_views_painted_on() -> None
 def test_opacities_over_an_absent_lung_do_nothing_there() -> None:
     images, lungs = _pair(8)
     lungs[:, 1] = 0
-    change = add_opacities(images, lungs, 1.0, generator(3)) - images
+    change = add_opacities(images, lungs, 1.0, generator(3))[0] - images
     assert change[..., 40:].max() < 0.02
 
 
@@ -122,7 +159,7 @@ def test_views_are_the_generators_alone() -> None:
 
     def view(seed: int) -> torch.Tensor:
         draws = generator(seed)
-        return expose(deform(add_opacities(images, lungs, 1.0, draws), lungs, 1.0, draws)[0], 1.0, draws)
+        return expose(deform(add_opacities(images, lungs, 1.0, draws)[0], lungs, 1.0, draws)[0], 1.0, draws)
 
     assert torch.equal(view(7), view(7))
     assert not torch.equal(view(7), view(8))
