@@ -1,7 +1,8 @@
 """Dense opacities painted over lungs while their masks stay whole: what teaches a network that sick lung is lung.
 
 In the spirit of ART-ASyn (arXiv 2512.00310), with regions of our own: clouds, fluid from the base up, consolidated
-lobes and whole white lungs. Opacities only brighten, and dissolve the lung's own border where they reach it.
+lobes and whole white lungs. Opacities brighten the lung and hide its border, so that nothing but the rest of
+the chest tells where it runs.
 """
 
 import torch
@@ -13,6 +14,10 @@ from assets.segmenter.random_fields import blur, chosen, cloud, smooth_noise, un
 CLOUD_OCTAVES = (4, 8, 16, 32)
 TARGET = (0.7, 0.98)
 """Quantiles of the image between which some opacities' gray value is drawn: soft tissue to bone."""
+REACHES = 14
+"""Widest blur of a lung's own shape, in 256ths of the height: beyond it an opacity ends, with the border underneath."""
+STRETCH = 6.0
+"""Largest gain of the blurred shape: with it an opacity covers the border and what lies just outside."""
 REACH = 0.06
 """How far, in heights, the tissue round the lungs is spread over them to give other opacities their gray value."""
 
@@ -29,7 +34,7 @@ def add_opacities(
         generator: of randomness.
 
     Returns:
-        Images, nowhere darker than they were, and how opaque each pixel became, (N, 1, H, W) in [0, 1].
+        Images, in the lungs nowhere darker than they were, and how opaque each pixel became, (N, 1, H, W) in [0, 1].
     """
     if probability == 0:
         return images, torch.zeros_like(images)
@@ -45,7 +50,9 @@ def add_opacities(
     alpha = F.interpolate(alpha, size=(height, width), mode="bilinear", align_corners=False)
     texture = 0.05 * uniform(generator, count, 0, 1) * cloud(generator, count, (height, width), CLOUD_OCTAVES)
     painted = images + alpha * (_target(images, lungs, generator) + texture - images)
-    return torch.maximum(images, painted).clamp(0, 1), alpha
+    # within a lung disease only brightens; beyond its border, which it hides, the tissue may grow darker too
+    inside = lungs.amax(1, keepdim=True) > 0
+    return torch.where(inside, torch.maximum(images, painted), painted).clamp(0, 1), alpha
 
 
 def _alpha(lung: Tensor, generator: torch.Generator) -> Tensor:
@@ -56,7 +63,8 @@ def _alpha(lung: Tensor, generator: torch.Generator) -> Tensor:
     regions = torch.where(kinds < 3, clouds, torch.where(kinds < 5, torch.maximum(clouds, filled), filled))
     regions = torch.where(kinds >= 9, torch.ones_like(regions), regions)
     soft = height / 256 * float(torch.rand(1, generator=generator) * 5 + 1)
-    wide = (blur(lung, soft) * float(torch.rand(1, generator=generator) * 1.5 + 1)).clamp(0, 1)
+    reach = height / 256 * float(torch.rand(1, generator=generator) ** 2 * REACHES + 1)
+    wide = (blur(lung, reach) * uniform(generator, count, 1, STRETCH)).clamp(0, 1)
     return blur(regions, soft) * wide * uniform(generator, count, 0.35, 1.4).clamp_max(1)
 
 
