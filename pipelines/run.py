@@ -12,12 +12,12 @@ import dagster as dg
 
 from pipelines.definitions import defs
 from pipelines.stages import STAGES, Stage
-from resources.borrowed import wrong_lender
+from pipelines.versions import VERSIONS
+from resources.borrowed import lends, wrong_lender
 from resources.catalogue import entry_named
 from resources.home import store_url
-from resources.manifests import Place, read_pointer
 from resources.object_store import ObjectStore
-from resources.partitions import SHARDS_BY_COHORT
+from resources.partitions import SHARDS_BY_COHORT, cohort_of
 from resources.stage_run import RETRY_TAG
 
 RUN_TAG = "pseudopair/run"
@@ -72,7 +72,8 @@ def run_cohort(
     planned = [(launch, overrides) for launch in launches(cohort, until)]
     lender = untrained_lender(cohort, overrides, until)
     if lender:
-        echo(f"{cohort} borrows the lung segmenter of {lender}, which has none yet: {lender} is run up to it first")
+        what = f"{cohort} borrows the lung segmenter of {lender}, which has none of version {VERSIONS[SEGMENTER]} yet"
+        echo(f"{what}: {lender} is run up to it first")
         # Settings of this launch are this cohort's.
         planned = [*((launch, {}) for launch in launches(lender, SEGMENTER)), *planned]
     with dg.DagsterInstance.get() as instance:
@@ -88,14 +89,21 @@ def run_cohort(
                 raise_on_error=False,
             )
             if not result.success:
-                raise RunFailed(_failure(launch, result))
+                raise RunFailed(_failure(launch, result) + _way_out(launch, cohort))
     return tag
+
+
+def _way_out(launch: Launch, cohort: str) -> str:
+    """What else can be done where not the cohort itself failed but the one that it borrows from."""
+    if cohort_of(launch.partition) == cohort:
+        return ""
+    return f"; --set {SEGMENTER}.borrow_from= runs {cohort} without it"
 
 
 def untrained_lender(
     cohort: str, overrides: dict[str, dict[str, Any]], until: str | None = None, store: ObjectStore | None = None
 ) -> str | None:
-    """The cohort whose segmenter this one borrows, where that has none yet and a run to `until` would need it.
+    """The cohort whose segmenter this one borrows, where that has none of this version and a run to `until` needs it.
 
     Raises:
         RunFailed: no such cohort, the cohort itself, or one that borrows, too.
@@ -106,7 +114,7 @@ def untrained_lender(
     problem = wrong_lender(SEGMENTER, cohort, lender, SHARDS_BY_COHORT)
     if problem:
         raise RunFailed(problem)
-    if read_pointer(store or ObjectStore(store_url()), Place(SEGMENTER, lender)) is not None:
+    if lends(store or ObjectStore(store_url()), SEGMENTER, lender, VERSIONS[SEGMENTER]):
         return None
     if _lender(lender, {}):
         raise RunFailed(

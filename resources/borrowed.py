@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 
 from resources.manifests import Place, read_pointer
+from resources.object_store import ObjectStore
 from resources.stage_run import StageRun
 
 BORROWED_FROM = "borrowed_from"
@@ -21,6 +22,12 @@ def wrong_lender(stage: str, cohort: str, lender: str, cohorts: Collection[str])
     return ""
 
 
+def lends(store: ObjectStore, stage: str, lender: str, version: str) -> bool:
+    """Whether a cohort has finished a stage in this version; what another version made may not be understood."""
+    pointer = read_pointer(store, Place(stage, lender))
+    return pointer is not None and pointer["version"] == version
+
+
 def borrowed(run: StageRun, lender: str, cohorts: Collection[str]) -> dict[str, Any]:
     """The row of the lender's model, with its artefact where it lies; recorded as read by this run.
 
@@ -30,13 +37,13 @@ def borrowed(run: StageRun, lender: str, cohorts: Collection[str]) -> dict[str, 
         cohorts: names of all cohorts.
 
     Raises:
-        Failure: no such cohort, the cohort itself, or one that has no model of its own.
+        Failure: no such cohort, the cohort itself, or one that has no model of its own and of this version.
     """
     problem = wrong_lender(run.stage, run.cohort, lender, cohorts)
-    if not problem and read_pointer(run.store, Place(run.stage, lender)) is None:
+    if not problem and not lends(run.store, run.stage, lender, run.version):
         problem = (
-            f"cohort {run.cohort} borrows the {_spoken(run.stage)} of {lender}, which has none yet; "
-            f"run `pseudopair run {lender} --until {run.stage}`"
+            f"cohort {run.cohort} borrows the {_spoken(run.stage)} of {lender}, which has none of version "
+            f"{run.version} yet; run `pseudopair run {lender} --until {run.stage}`"
         )
     if problem:
         raise dg.Failure(problem, allow_retries=False)

@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
-from io import BytesIO
 from typing import BinaryIO
 
 from assets.radiographs.declaration import CohortDeclaration, DeclarationError
@@ -64,16 +63,14 @@ def with_masks(
     except DeclarationError:
         raise
     except Exception as error:
-        raise DeclarationError(
-            f"its mask table cannot be read ({type(error).__name__}); check chexmask.table, or remove chexmask"
-        ) from error
+        raise _unreadable_masks(error) from error
 
 
 def source_digest(
     declaration: CohortDeclaration,
     read: Callable[[str], bytes],
     names: Callable[[], list[str]],
-    opened: Opened | None = None,
+    opened: Opened,
 ) -> str:
     """Digest of what a cohort's rows come from: its declaration and its tables, or the names of its files.
 
@@ -83,7 +80,7 @@ def source_digest(
         declaration: of any kind.
         read: as in `source_rows`.
         names: as in `source_rows`.
-        opened: as in `with_masks`; without it a mask table is held in memory as a whole.
+        opened: as in `with_masks`.
 
     Raises:
         DeclarationError: the root or a table cannot be read.
@@ -97,13 +94,15 @@ def source_digest(
             listed = declaration.table is None
             digest.update("\0".join(names()).encode() if listed else read(declaration.table or ""))
             digest.update(read(declaration.rows) if declaration.rows else b"")
-            if declaration.chexmask is not None:
-                path = declaration.chexmask.table
-                with opened(path) if opened else BytesIO(read(path)) as stream:
-                    while chunk := stream.read(CHUNK_BYTES):
-                        digest.update(chunk)
         except Exception as error:
             raise _unreadable(error) from error
+    if declaration.chexmask is not None:
+        try:
+            with opened(declaration.chexmask.table) as stream:
+                while chunk := stream.read(CHUNK_BYTES):
+                    digest.update(chunk)
+        except Exception as error:
+            raise _unreadable_masks(error) from error
     return digest.hexdigest()
 
 
@@ -111,6 +110,12 @@ def _unreadable(error: Exception) -> DeclarationError:
     return DeclarationError(
         f"its root or table cannot be read ({type(error).__name__}); check `root`, `table` and, for a remote root, "
         "its credentials"
+    )
+
+
+def _unreadable_masks(error: Exception) -> DeclarationError:
+    return DeclarationError(
+        f"its mask table cannot be read ({type(error).__name__}); check chexmask.table, or remove chexmask"
     )
 
 

@@ -211,7 +211,7 @@ def rows_of_listing(declaration: CohortDeclaration, names: Sequence[str]) -> lis
 
     Returns:
         One row for every file below a declared folder that matches the pattern, sorted by path; hidden files and
-        the mask folders are left out. The deepest folder that holds a file gives its label.
+        mask folders and table are left out. The deepest folder that holds a file gives its label.
     """
     listed = set(names)
     wanted = _glob_regex(declaration.pattern)
@@ -236,7 +236,8 @@ def rows_of_listing(declaration: CohortDeclaration, names: Sequence[str]) -> lis
 
 def _folder_of(declaration: CohortDeclaration, name: str) -> str | None:
     parts = PurePosixPath(name).parts
-    if any(part.startswith(".") for part in parts):
+    is_mask_table = declaration.chexmask is not None and name == declaration.chexmask.table
+    if is_mask_table or any(part.startswith(".") for part in parts):
         return None
     mask_folders = [folder for field_name in MASK_COLUMNS if (folder := getattr(declaration, field_name))]
     if any(PurePosixPath(name).is_relative_to(folder) for folder in mask_folders):

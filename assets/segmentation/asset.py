@@ -21,6 +21,7 @@ from assets.segmenter.settings import SegmenterSettings
 from assets.segmenter.trained import TrainedSegmenter, from_arrays
 from assets.tables import CARRIED, LUNG_MASKS
 from resources.accelerator import Accelerator
+from resources.arrays import CorruptArtifact
 from resources.dagster_shapes import PICTURE_BYTES, checked, column_schema, set_aside_table, table
 from resources.incremental import Outcome, Task, row_key
 from resources.manifests import read_artifact
@@ -82,16 +83,22 @@ def _rejection(masks: RowMasks) -> str:
     return "no two lungs were found; supply a mask for this row"
 
 
-def _loader(run: StageRun, segmenter: Row, accelerator: Accelerator) -> Load:
+def _loader(run: StageRun, segmenter: Row) -> Load:
     """The segmenter, loaded for the first row that is computed: where all are reused, never."""
 
     @cache
     def load() -> TrainedSegmenter | None:
         if segmenter["status"] != "ok":
             return None
-        accelerator.torch_device()
-        settings = SegmenterSettings.model_validate_json(segmenter["settings"])
-        return from_arrays(read_artifact(run.store, segmenter), settings)
+        arrays = read_artifact(run.store, segmenter)
+        try:
+            return from_arrays(arrays, SegmenterSettings.model_validate_json(segmenter["settings"]))
+        except ValueError as error:
+            # No row's fault, so it must not make every row a failed one.
+            raise CorruptArtifact(
+                f"the lung segmenter cannot be used ({type(error).__name__}); delete {segmenter['artifact']} and run "
+                "lung_segmenter again, of the lender where it is borrowed"
+            ) from error
 
     return load
 
@@ -117,7 +124,8 @@ def lung_masks(context: dg.AssetExecutionContext, store: Store, accelerator: Acc
         segmenter = run.model("lung_segmenter")
         made_by = [segmenter["key"], segmenter["artifact_digest"]] if segmenter["status"] == "ok" else ["none"]
         gate = segmenter["gate"] if settings.gate is None else settings.gate
-        load = _loader(run, segmenter, accelerator)
+        accelerator.torch_device()
+        load = _loader(run, segmenter)
         decisive = settings.model_dump(exclude={"share_set_aside"})
         tasks = [
             Task(

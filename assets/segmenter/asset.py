@@ -17,10 +17,11 @@ from assets.segmentation.cleanup import clean
 from assets.segmentation.preview import mask_sheet
 from assets.segmentation.quality import lung_dices, lung_flags
 from assets.segmentation.settings import SegmentationSettings
-from assets.segmenter.calibration import SMALLEST_CALIBRATION, Calibration, HeldBack, calibrate
+from assets.segmenter.calibration import SMALLEST_CALIBRATION, HeldBack, calibrate, network_dices, why_untaught
 from assets.segmenter.inference import labels_of, load_network, predict
+from assets.segmenter.mask_score import ScoreModel
 from assets.segmenter.settings import SegmenterSettings
-from assets.segmenter.shape_model import fit_shapes
+from assets.segmenter.shape_model import ShapeModel, fit_shapes
 from assets.segmenter.trained import from_arrays, to_arrays
 from assets.segmenter.training import Fitted, fit
 from assets.tables import LUNG_SEGMENTER
@@ -39,6 +40,7 @@ from resources.stage_run import StageRun, Store, recipe, stage_run
 
 VERSION = "1"
 HISTORY = "history"
+UNTAUGHT = "untaught"
 SHEET_ROWS = 18
 SMALLEST_NORMALS = 5
 SHOWN = ("trained_on", "left_out", "calibrated_on", "gate", "validation_dice_right", "validation_dice_left")
@@ -55,25 +57,29 @@ class _TooFewMasks(Exception):
 
 @dataclass(frozen=True)
 class _Masked:
-    """Radiographs (H, W) with clean lungs (H, W) that pass the gates, and their rows."""
+    """Radiographs (N, H, W) with clean lungs (N, H, W) that pass the gates, and their rows."""
 
     rows: list[Row]
-    images: list[F32]
-    lungs: list[U8]
+    images: F32
+    lungs: U8
 
 
 def _usable(run: StageRun, rows: list[Row]) -> _Masked:
     """A supplied mask that fails the gates would teach its own fault, so it is left out."""
     settings = SegmentationSettings()
-    found = _Masked([], [], [])
+    found: list[Row] = []
+    images, masks = np.empty((0, 0, 0), np.float32), np.empty((0, 0, 0), np.uint8)
     for row in rows:
         arrays = read_artifact(run.store, row)
         lungs = clean(arrays["lungs"], settings)
-        if not lung_flags(lungs, settings):
-            found.rows.append(row)
-            found.images.append(from_uint16(arrays["image"]))
-            found.lungs.append(lungs)
-    return found
+        if lung_flags(lungs, settings):
+            continue
+        if not found:
+            # Filled in place: a list that is stacked would hold a large cohort twice.
+            images, masks = (np.empty((len(rows), *lungs.shape), kind) for kind in (np.float32, np.uint8))
+        images[len(found)], masks[len(found)] = from_uint16(arrays["image"]), lungs
+        found.append(row)
+    return _Masked(found, images[: len(found)], masks[: len(found)])
 
 
 def _fit(
@@ -89,9 +95,9 @@ def _fit(
         raise _TooFewMasks(len(usable.rows))
     checkpoints = CheckpointStore(run.store, key)
     speak = training_progress(run.progress, "lung segmenter")
-    lungs = np.stack(usable.lungs)
+    lungs = usable.lungs
     fitted = fit(
-        np.stack(usable.images),
+        usable.images,
         lungs,
         settings,
         settings.seed,
@@ -102,43 +108,44 @@ def _fit(
     )
     normals = np.array([row["domain"] == "normal" for row in usable.rows])
     shapes = fit_shapes(lungs[normals] if normals.sum() >= SMALLEST_NORMALS else lungs, settings.shape_components)
-    held_back = _held_back(fitted, settings, _usable(run, validation))
-    calibration = calibrate(held_back, shapes, settings.seed)
+    judged, score = _judged(_held_back(fitted, settings, _usable(run, validation)), shapes, settings.seed)
     names = list(fitted.history[0])
     columns = {
         "trained_on": len(usable.rows),
         "left_out": len(train) - len(usable.rows),
-        "calibrated_on": len(held_back) if calibration else 0,
         "steps": settings.steps,
         "final_loss": fitted.history[-1]["loss"],
         "base_offset": _base_offset(lungs),
         "settings": settings.model_dump_json(),
         "history_columns": names,
-        **_measured(held_back, calibration),
+        **judged,
     }
     history = np.array([[entry[name] for name in names] for entry in fitted.history], dtype=np.float32)
-    arrays = to_arrays(fitted.state, shapes, calibration.score if calibration else None)
-    return Outcome(columns, {**arrays, HISTORY: history})
+    return Outcome(columns, {**to_arrays(fitted.state, shapes, score), HISTORY: history})
 
 
 def _held_back(fitted: Fitted, settings: SegmenterSettings, masked: _Masked) -> list[HeldBack]:
     network = load_network(fitted.state, settings)
     return [
-        HeldBack(image, lungs, predict(network, image, settings))
-        for image, lungs in zip(masked.images, masked.lungs, strict=True)
+        HeldBack(image, lungs, predict(network, image, settings), row["patient"])
+        for row, image, lungs in zip(masked.rows, masked.images, masked.lungs, strict=True)
     ]
 
 
-def _measured(held_back: list[HeldBack], calibration: Calibration | None) -> dict[str, float | None]:
-    """The gate, and the network's mean Dice of each lung on held-back radiographs."""
-    settings = SegmentationSettings()
-    dices = [lung_dices(clean(labels_of(item.probabilities), settings), item.lungs) for item in held_back]
-    right, left = np.mean(dices, axis=0) if dices else (None, None)
-    return {
-        "gate": calibration.gate if calibration else None,
-        "validation_dice_right": None if right is None else float(right),
-        "validation_dice_left": None if left is None else float(left),
+def _judged(
+    held_back: list[HeldBack], shapes: ShapeModel, seed: int
+) -> tuple[dict[str, str | float | None], ScoreModel | None]:
+    """What held-back radiographs say of the network, in columns, and the score that they teach."""
+    taught, dices = calibrate(held_back, shapes, seed), network_dices(held_back)
+    right, left = dices or (None, None)
+    columns: dict[str, str | float | None] = {
+        "calibrated_on": len(held_back) if taught else 0,
+        "gate": taught.gate if taught else None,
+        "validation_dice_right": right,
+        "validation_dice_left": left,
+        UNTAUGHT: why_untaught(len({item.patient for item in held_back}), dices),
     }
+    return columns, taught.score if taught else None
 
 
 def _base_offset(lungs: U8) -> float:
@@ -167,7 +174,8 @@ def _own(run: StageRun, settings: SegmenterSettings, rows: list[Row], device: to
     )
     # A radiograph that changes its part or its label is another example than it was.
     keys = [fingerprint([row["key"], row["split"], row["domain"]]) for row in (*train, *validation)]
-    made_by = recipe(run, settings, [])
+    # New rows alone train nothing anew, but those that let a score be taught must.
+    made_by = recipe(run, settings, ["score"] if _patients(validation) >= SMALLEST_CALIBRATION else [])
     try:
         # Masks that the gates leave out count as read: once mended, they are trained on.
         model = keep_or_fit(
@@ -176,15 +184,13 @@ def _own(run: StageRun, settings: SegmenterSettings, rows: list[Row], device: to
     except _TooFewMasks as few:
         return _Model(_rejected(run, settings, keys, few.usable), {}, False, "too few masks to train on")
     CheckpointStore(run.store, model.row["key"]).clear()
-    reason = (
-        ""
-        if model.row["calibrated_on"]
-        else (
-            f"fewer than {SMALLEST_CALIBRATION} validation rows supply a usable lung mask: masks get no quality score, "
-            "only the plausibility gates judge them"
-        )
-    )
+    # The header of a model fitted now or earlier tells; the manifest row of a kept one has it as its reason.
+    reason = model.row.get(UNTAUGHT, model.row["reason"])
     return _Model({**model.row, "reason": reason, "borrowed_from": ""}, model.arrays, model.computed, model.why)
+
+
+def _patients(rows: list[Row]) -> int:
+    return len({row["patient"] for row in rows})
 
 
 def _rejected(run: StageRun, settings: SegmenterSettings, keys: list[str], usable: int) -> Row:

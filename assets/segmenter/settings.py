@@ -18,7 +18,10 @@ class SegmenterSettings(BaseModel):
         default="", description="Use the segmenter of this cohort instead of training one; empty to train."
     )
     smallest_cohort: int = Field(
-        default=10, ge=1, description="Usable supplied masks in the training part below which nothing is trained."
+        # The shape model needs some lungs to vary.
+        default=10,
+        ge=3,
+        description="Usable supplied masks in the training part below which nothing is trained.",
     )
     working_size: int = Field(
         default=192,
@@ -38,7 +41,7 @@ class SegmenterSettings(BaseModel):
         description="Share of training views in which dense opacities are painted over a lung.",
     )
     opacity_weight: float = Field(
-        default=4.0, ge=0, description="Additional weight of lung pixels under an opacity in the cross-entropy."
+        default=1.0, ge=0, description="Additional weight of lung pixels under an opacity in the cross-entropy."
     )
     deformation: float = Field(
         default=1.0, ge=0, le=2, description="Strength of random pose and elastic deformation; 0 for none."
@@ -52,7 +55,7 @@ class SegmenterSettings(BaseModel):
     boundary_weight: float = Field(
         default=1.0, ge=0, description="Additional weight of the pixels at the outline in the cross-entropy."
     )
-    steps: int = Field(default=2500, ge=1, description="Optimizer steps.")
+    steps: int = Field(default=3000, ge=1, description="Optimizer steps.")
     batch_size: int = Field(default=8, ge=1, description="Views a step.")
     learning_rate: float = Field(
         default=2e-3, gt=0, description="AdamW's step size after a short rise; falls to zero as a cosine."

@@ -17,7 +17,7 @@ def test_a_borrowers_run_trains_the_lender_first_and_its_status_follows_the_lend
     empty.declare(borrower)
 
     printed = empty.run("borrower", "--until", "lung_masks")
-    said = printed.index("borrower borrows the lung segmenter of tiny, which has none yet: tiny is run up to it first")
+    said = printed.index("borrower borrows the lung segmenter of tiny, which has none of version 1 yet: tiny is run")
     assert said < printed.index("radiographs@tiny/0: ") < printed.index("lung_segmenter@tiny: ")
     assert printed.index("lung_segmenter@tiny: ") < printed.index("radiographs@borrower/0: ")
     assert "lung_masks@tiny/0" not in printed
@@ -30,3 +30,14 @@ def test_a_borrowers_run_trains_the_lender_first_and_its_status_follows_the_lend
     line = next(line for line in shown.splitlines() if "lung_segmenter" in line)
     assert "stale" in line
     assert "lung_segmenter@tiny changed" in line
+
+
+def test_a_lender_that_cannot_be_run_is_no_dead_end(empty: Installation, tiny: dict[str, Any]) -> None:
+    lender = {"name": "absent", "root": str(empty.folder / "nowhere"), "table": "table.csv", "normal_labels": ["well"]}
+    tiny["settings"]["lung_segmenter"] = {"borrow_from": "absent"}
+    empty.declare(lender)
+    empty.declare(tiny)
+    status, printed = empty.call("run", "tiny", "--until", "lung_segmenter")
+    assert status == 1
+    assert "radiographs [absent/0] failed: cohort absent: " in printed
+    assert "; --set lung_segmenter.borrow_from= runs tiny without it" in printed

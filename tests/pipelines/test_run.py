@@ -10,6 +10,7 @@ import pytest
 
 from pipelines.run import PROCESS_TAG, RunFailed, close_dead_runs, launches, untrained_lender
 from pipelines.stages import STAGE_NAMES
+from pipelines.versions import VERSIONS
 from resources.manifests import Place, publish
 from resources.object_store import ObjectStore
 
@@ -60,7 +61,10 @@ def test_a_lender_is_run_first_only_where_it_has_no_segmenter_and_one_is_needed(
     assert lender("phantom", None) is None
     assert lender("rsna", None, "radiographs") is None
     assert lender("rsna", None, "lung_segmenter") == "shenzhen"
-    publish(local_store, Place("lung_segmenter", "shenzhen"), pa.table({"content": [0]}), {})
+    publish(local_store, Place("lung_segmenter", "shenzhen"), pa.table({"content": [0]}), {"version": "0"})
+    assert lender("rsna", None) == "shenzhen"
+    record = {"version": VERSIONS["lung_segmenter"]}
+    publish(local_store, Place("lung_segmenter", "shenzhen"), pa.table({"content": [0]}), record)
     assert lender("rsna", None) is None
 
 

@@ -17,7 +17,7 @@ from assets.segmentation.cleanup import clean
 from assets.segmentation.quality import lung_flags
 from assets.segmentation.settings import SegmentationSettings
 from assets.segmenter import network
-from resources.arrays import decode, decode_columns, encode
+from resources.arrays import CorruptArtifact, decode, decode_columns, encode
 from resources.checkpoint_store import CheckpointStore
 from resources.manifests import Place
 from tests.pipelines.in_process import Workbench
@@ -30,6 +30,17 @@ SEGMENTER = {
     "batch_size": 2,
     "checkpoint_every": 2,
 }
+# Half a second teaches it these phantoms well enough to judge masks by.
+SOUND = {
+    **SEGMENTER,
+    "channels": [4, 8, 16],
+    "steps": 100,
+    "learning_rate": 0.03,
+    "opacity_probability": 0.0,
+    "deformation": 0.0,
+    "exposure": 0.0,
+    "average_decay": 0.8,
+}
 # With these shares 24 subjects give 10 validation rows or more: enough to teach a score.
 SPLITS = {"size": 64, "test_share": 0.1, "validation_share": 0.4}
 LENDER: dict[str, Any] = {
@@ -38,9 +49,9 @@ LENDER: dict[str, Any] = {
     "phantom": {"subjects": 24, "seed": 3},
     "normal_labels": ["normal"],
     "abnormal_labels": ["abnormal"],
-    "settings": {"radiographs": SPLITS, "lung_segmenter": SEGMENTER},
+    "settings": {"radiographs": SPLITS, "lung_segmenter": SOUND},
 }
-PHANTOMS = PhantomSettings(size=64, subjects=20, seed=5)
+PHANTOMS = PhantomSettings(size=64, subjects=40, seed=5)
 MARK = 123.0
 
 
@@ -116,7 +127,7 @@ def test_what_a_trained_segmenter_says_of_itself(bench: Workbench) -> None:
     assert 8 <= row["calibrated_on"] <= splits.count("validation")
     assert 0 <= row["gate"] <= 1
     assert abs(row["base_offset"]) < 0.12
-    assert row["steps"] == SEGMENTER["steps"]
+    assert row["steps"] == SOUND["steps"]
     assert row["history_columns"][:2] == ["step", "loss"]
     assert json.loads(row["settings"])["batch_size"] == 2
     arrays = decode(bench.store.read(row["artifact"]))
@@ -172,6 +183,46 @@ def test_a_gate_of_ones_own_overrides_the_calibrated_one(bench: Workbench) -> No
     assert not [row for row in judged if "quality score" in row["reason"]]
 
 
+def test_a_useless_network_teaches_no_score_and_its_row_says_so(bench: Workbench) -> None:
+    row = bench.run("phantom", "lung_segmenter", steps=1)[0]
+    mean = (row["validation_dice_right"] + row["validation_dice_left"]) / 2
+    assert mean < 0.8
+    assert (row["status"], row["calibrated_on"], row["gate"]) == ("ok", 0, None)
+    assert row["reason"].startswith(
+        f"the network's mean Dice on validation rows is {np.floor(mean * 100) / 100:.2f}, expected at least 0.8: masks"
+    )
+    # Kept as it is, and taken up again from its artefact alone, it says the same.
+    assert bench.run("phantom", "lung_segmenter", steps=1) == [row]
+    bench.store.delete(f"{Place('lung_segmenter', 'phantom').folder}/CURRENT.json")
+    assert bench.run("phantom", "lung_segmenter", steps=1) == [row]
+    assert {mask["quality"] for mask in bench.run("phantom", "lung_masks")} == {None}
+
+
+def test_a_network_that_cannot_be_loaded_fails_the_run_and_no_row(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise ValueError("state doesn't fit the network")
+
+    before = bench.rows("phantom", "lung_masks")
+    monkeypatch.setattr("assets.segmentation.asset.from_arrays", refuse)
+    with pytest.raises(CorruptArtifact, match=r"delete stages/lung_segmenter/phantom/.* and run lung_segmenter again"):
+        bench.run("phantom", "lung_masks", window_low=2.0)
+    assert bench.rows("phantom", "lung_masks") == before
+
+
+def test_validation_masks_that_let_a_score_be_taught_train_anew(files: Workbench, tmp_path: Path) -> None:
+    shares = files.cohorts["quex"]["settings"]
+    shares["radiographs"] |= {"validation_share": 0.5}
+    shares["lung_segmenter"] = {**SOUND, "smallest_cohort": 3}
+    files.upto("quex", "lung_segmenter")
+    assert (files.row("quex")["calibrated_on"], files.row("quex")["gate"]) == (0, None)
+    write_files(tmp_path / "files", range(30), range(30))
+    files.upto("quex", "lung_segmenter")
+    assert files.row("quex")["calibrated_on"] >= 8
+    assert (files.row("quex")["reason"], files.row("quex")["gate"] is None) == ("", False)
+
+
 def test_masks_of_patients_that_change_their_part_train_anew(bench: Workbench) -> None:
     first = bench.row("phantom")["key"]
     bench.run("phantom", "radiographs", validation_share=0.3)
@@ -186,7 +237,9 @@ def test_a_changed_training_mask_trains_anew_and_a_new_row_without_mask_does_not
     first = files.row("quex")
     assert first["trained_on"] >= 6
     assert first["gate"] is None
-    assert "masks get no quality score" in first["reason"]
+    assert (
+        "patients have a usable supplied lung mask, expected at least 8: masks get no quality score" in first["reason"]
+    )
     assert {row["quality"] for row in files.rows("quex", "lung_masks")} == {None}
 
     write_files(tmp_path / "files", range(14), range(10))
@@ -286,7 +339,7 @@ def test_what_a_borrower_has_is_refused_once_the_lender_trained_anew(bench: Work
 def test_a_borrower_that_trains_its_own_keeps_nothing_borrowed(bench: Workbench) -> None:
     bench.cohorts["rsna"]["phantom"]["subjects"] = 12
     bench.upto("rsna", "lung_segmenter")
-    bench.cohorts["rsna"]["settings"]["lung_segmenter"] = {**SEGMENTER, "smallest_cohort": 2}
+    bench.cohorts["rsna"]["settings"]["lung_segmenter"] = {**SEGMENTER, "smallest_cohort": 3}
     row = bench.run("rsna", "lung_segmenter")[0]
     assert (row["borrowed_from"], row["status"]) == ("", "ok")
     assert row["key"] != bench.row("phantom")["key"]
@@ -299,10 +352,15 @@ def test_borrowing_where_there_is_nothing_to_borrow_says_what_to_do(bench: Workb
         return str(failure.value.description)
 
     assert refused("shenzhen") == (
-        "cohort rsna borrows the lung segmenter of shenzhen, which has none yet; "
+        "cohort rsna borrows the lung segmenter of shenzhen, which has none of version 1 yet; "
         "run `pseudopair run shenzhen --until lung_segmenter`"
     )
     assert refused("rsna").startswith("cohort rsna borrows the lung segmenter of itself")
+    pointer = bench.pointer("phantom", "lung_segmenter")
+    path = f"{Place('lung_segmenter', 'phantom').folder}/CURRENT.json"
+    bench.store.write(path, json.dumps({**pointer, "version": "0"}).encode())
+    assert "of phantom, which has none of version 1 yet; run" in refused("phantom")
+    bench.store.write(path, json.dumps(pointer).encode())
     assert "'shenzen', which is no cohort; there are: nih, phantom" in refused("shenzen")
     bench.cohorts["quex"] = write_files(tmp_path / "few", range(4), range(2))
     bench.upto("quex", "lung_segmenter")
@@ -329,7 +387,7 @@ def test_a_training_cut_off_goes_on_from_its_checkpoint(bench: Workbench, monkey
     checkpoints = CheckpointStore(bench.store, row["key"])
     state = checkpoints.load()
     assert state is not None
-    assert len(state["history"]) == SEGMENTER["checkpoint_every"]
+    assert len(state["history"]) == SOUND["checkpoint_every"]
     # A mark in the history: it comes out at the end only if the training really was taken up from here.
     state["history"][0, 1] = MARK
     checkpoints.save(state)

@@ -1,15 +1,17 @@
 import json
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pytest
 
+from pipelines import status
 from pipelines.settings import STAGE_SETTINGS
 from pipelines.stages import STAGES
 from pipelines.status import StatusRow, source_now, status_rows
 from pipelines.versions import VERSIONS
-from resources.catalogue import CatalogueError, entry_named
+from resources.catalogue import CatalogueError, Entry, entry_named
 from resources.manifests import Place, publish, read_pointer
 from resources.object_store import ObjectStore
 
@@ -35,7 +37,7 @@ def complete(store: ObjectStore, stage: str, content: int = 0, **changed: Any) -
         "settings": found.settings(**declared).model_dump(),
         "parents": parents,
         "partition": partition_of(stage),
-        "source": source_now(SHARD) if stage == "radiographs" else "",
+        "source": source_now("phantom") if stage == "radiographs" else "",
         **COUNTS,
         **changed,
     }
@@ -168,6 +170,42 @@ def test_a_borrowed_model_is_stale_while_the_lenders_is(finished: ObjectStore) -
 
 def test_without_a_name_every_cohort_that_was_begun_is_shown(finished: ObjectStore) -> None:
     assert {row.partition for row in status_rows(store=finished)} == {"phantom", SHARD}
+
+
+def test_sources_are_read_once_a_cohort_and_a_mask_table_in_passing(
+    home: Path, local_store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    masks = tmp_path / "data" / "masks.csv"
+    masks.parent.mkdir()
+    masks.write_text("first")
+    mapping = {
+        "name": "three_shards",
+        "root": str(masks.parent),
+        "folders": {"well": "normal"},
+        "normal_labels": ["normal"],
+        "chexmask": {"table": masks.name, "id": "image_id"},
+    }
+    monkeypatch.setattr(status, "entry_named", lambda name: Entry(tmp_path, name, mapping))
+    opened: list[str] = []
+    whole = ObjectStore.open
+
+    def counted(self: ObjectStore, path: str) -> AbstractContextManager[BinaryIO]:
+        opened.append(path)
+        return whole(self, path)
+
+    monkeypatch.setattr(ObjectStore, "open", counted)
+    before = source_now("three_shards")
+    settings = STAGE_SETTINGS["radiographs"]().model_dump()
+    for shard in range(3):
+        place = Place("radiographs", f"three_shards/{shard}")
+        record = {"version": VERSIONS["radiographs"], "settings": settings, "parents": {}, **COUNTS}
+        record |= {"partition": place.partition, "source": before}
+        publish(local_store, place, pa.table({"content": [shard]}), record)
+    opened.clear()
+    assert [row.state for row in status_rows("three_shards", local_store)[:3]] == ["fresh"] * 3
+    assert opened == [masks.name]
+    masks.write_text("other")
+    assert [row.state for row in status_rows("three_shards", local_store)[:3]] == ["stale"] * 3
 
 
 def test_shards_are_shown_one_by_one(home: Path, local_store: ObjectStore) -> None:

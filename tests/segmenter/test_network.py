@@ -81,3 +81,9 @@ def test_a_working_size_that_the_levels_cannot_halve_is_refused() -> None:
 def test_channels_must_be_positive() -> None:
     with pytest.raises(ValidationError, match="channels must each be at least 1"):
         SegmenterSettings(channels=[8, 0], working_size=32)
+
+
+def test_a_shape_model_needs_three_masks() -> None:
+    with pytest.raises(ValidationError, match="smallest_cohort"):
+        SegmenterSettings(smallest_cohort=2)
+    assert SegmenterSettings(smallest_cohort=3).smallest_cohort == 3
