@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def overlap_loss(logits: Tensor, lungs: Tensor) -> Tensor:
-    """One minus the soft Dice of each lung over the batch (Milletari et al., 3DV 2016), averaged over both lungs.
+    """One minus the soft Dice of a lung in a view (Milletari et al., 3DV 2016), averaged over lungs and views.
 
     Args:
         logits: (N, 3, H, W): background, patient-right, patient-left.

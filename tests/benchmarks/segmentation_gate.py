@@ -12,7 +12,7 @@ from assets.segmentation.pbtseg import segment
 from assets.segmentation.quality import lung_dices, lung_flags
 from assets.segmentation.settings import SegmentationSettings
 from assets.segmenter.asset import SMALLEST_NORMALS
-from assets.segmenter.calibration import HeldBack, calibrate
+from assets.segmenter.calibration import HeldBack, calibrate, network_dices, why_untaught
 from assets.segmenter.damage import bite, cut_base, jag
 from assets.segmenter.inference import labels_of, load_network, predict
 from assets.segmenter.settings import SegmenterSettings
@@ -28,6 +28,10 @@ BAD, GOOD = 0.85, 0.93
 # Grades of the damages that IT-PR's robustness was measured with, on 256 rows.
 BITE, MISSING_BASE, JAG = 16 / 256, 0.22, 1.8 / 256
 SETTINGS = SegmentationSettings()
+
+
+class Untaught(ValueError):
+    """No score can be taught: too few validation patients, or a useless network."""
 
 
 @dataclass(frozen=True)
@@ -85,19 +89,20 @@ def taught_segmenter(
         validation: usable cases that it never saw.
 
     Raises:
-        ValueError: too few validation cases to teach a score.
+        Untaught: the pipeline would teach no score either; the message says why.
     """
     network = load_network(state, settings)
     normals = [case for case in train if case.label == "normal"]
     outlines = [clean(supplied(case), SETTINGS) for case in (normals if len(normals) >= SMALLEST_NORMALS else train)]
     shapes = fit_shapes(np.stack(outlines), settings.shape_components)
     held_back = [
-        HeldBack(case.image, clean(supplied(case), SETTINGS), predict(network, case.image, settings))
+        HeldBack(case.image, clean(supplied(case), SETTINGS), predict(network, case.image, settings), case.patient)
         for case in validation
     ]
     taught = calibrate(held_back, shapes, settings.seed)
     if taught is None:
-        raise ValueError(f"{len(held_back)} validation rows are too few to teach a score; take more rows")
+        patients = len({case.patient for case in validation})
+        raise Untaught(why_untaught(patients, network_dices(held_back)))
     return TrainedSegmenter(network, settings, shapes, taught.score), taught.gate
 
 
