@@ -30,7 +30,7 @@ from resources.stage_config import config_schema
 from resources.stage_run import StageRun, Store, stage_run
 
 VERSION = "2"
-SHEET_ROWS = 18
+SHEET_ROWS = 12
 ABSENT: dict[Source, str] = {
     "supplied": "the cohort supplies none for this row",
     "trained": "the cohort has no lung segmenter",
@@ -156,11 +156,10 @@ def _pictures(run: StageRun, sources: dict[str, Row], rows: list[Row], gate: flo
     images = [from_uint16(read_artifact(run.store, sources[row["radiograph_id"]])["image"]) for row in chosen]
     lungs = [read_artifact(run.store, row)["lungs"] for row in chosen]
     sheets = {"masks": to_png(review_sheet(images, lungs, chosen), PICTURE_BYTES)} if chosen else {}
-    scores: dict[str, list[float]] = {}
+    scores: dict[str, list[float | None]] = {}
     for row in rows:
-        if row["quality"] is not None:
-            scores.setdefault(row["status"], []).append(row["quality"])
-    if scores:
+        scores.setdefault(row["status"], []).append(row["quality"])
+    if any(row["quality"] is not None for row in rows):
         title = f"{run.partition}: quality of the lung masks"
         sheets["quality"] = to_png(score_histogram(dict(sorted(scores.items())), gate, title), PICTURE_BYTES)
     return sheets
