@@ -62,6 +62,18 @@ def table_bytes(table: pa.Table) -> bytes:
     return buffer.getvalue()
 
 
+def table_from(data: bytes) -> pa.Table:
+    """The table of a Parquet file's bytes, read on this thread alone.
+
+    Arrow's pool reads by calling back into Python, and a thread of it that is still letting go when the interpreter
+    ends aborts a process whose work is done (apache/arrow issue 34314).
+
+    Raises:
+        pyarrow.ArrowException: the bytes are no Parquet file.
+    """
+    return pq.ParquetFile(pa.BufferReader(data), pre_buffer=False).read(use_threads=False)
+
+
 def read_pointer(store: ObjectStore, place: Place) -> dict[str, Any] | None:
     """The pointer record of a stage and partition, None if it never completed."""
     data = store.read_or_none(f"{place.folder}/CURRENT.json")
@@ -73,7 +85,7 @@ def read_manifest(store: ObjectStore, place: Place) -> pa.Table | None:
     pointer = read_pointer(store, place)
     if pointer is None:
         return None
-    return pq.read_table(io.BytesIO(store.read(place.manifest(pointer["digest"]))))
+    return table_from(store.read(place.manifest(pointer["digest"])))
 
 
 def require_current(store: ObjectStore, place: Place) -> tuple[dict[str, Any], pa.Table]:
@@ -85,7 +97,7 @@ def require_current(store: ObjectStore, place: Place) -> tuple[dict[str, Any], p
     pointer = read_pointer(store, place)
     if pointer is None:
         raise FileNotFoundError(f"{place} has no manifest yet; materialise {place.stage} for {place.partition} first")
-    return pointer, pq.read_table(io.BytesIO(store.read(place.manifest(pointer["digest"]))))
+    return pointer, table_from(store.read(place.manifest(pointer["digest"])))
 
 
 def pointer_version(store: ObjectStore, place: Place) -> str | None:

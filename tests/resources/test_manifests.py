@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -144,3 +146,18 @@ def test_the_pointer_is_plain_json_for_people(local_store: ObjectStore) -> None:
     text = local_store.read(f"{PLACE.folder}/CURRENT.json").decode()
     assert json.loads(text)["settings"] == {"size": 64}
     assert "\n" in text
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts threads in /proc")
+def test_reading_a_table_leaves_no_work_to_arrows_threads() -> None:
+    """In a fresh interpreter: a pool that was never used has started no thread that could outlive the interpreter."""
+    program = (
+        "import os, pyarrow as pa\n"
+        "from resources.manifests import table_bytes, table_from\n"
+        "data = table_bytes(pa.table({name: list(range(50_000)) for name in 'abcdefgh'}))\n"
+        "before = len(os.listdir('/proc/self/task'))\n"
+        "assert table_from(data).num_rows == 50_000\n"
+        "print(len(os.listdir('/proc/self/task')) - before)\n"
+    )
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert finished.stdout.strip() == "0"
