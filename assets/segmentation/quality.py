@@ -68,6 +68,12 @@ def hull_of(mask: Bools) -> Bools:
     return filled > 0
 
 
+def outline_of(mask: Bools) -> Bools:
+    """Pixels of a mask (H, W) with a neighbor, diagonal ones included, outside; beyond the image is outside."""
+    inner = cv2.erode(np.pad(mask.astype(np.uint8), 1), np.ones((3, 3), np.uint8))
+    return mask & ~(np.asarray(inner)[1:-1, 1:-1] > 0)
+
+
 def hull_points(mask: Bools) -> npt.NDArray[np.int32]:
     """Corners (K, 1, 2) of the convex hull of a mask's pixel centers, (x, y)."""
     rows = np.flatnonzero(mask.any(axis=1))
@@ -149,9 +155,8 @@ def _border_flags(sides: list[Bools], settings: SegmentationSettings) -> list[st
 
 
 def _border_share(side: Bools) -> float:
-    """Share of the outline's pixels (those with a neighbor outside, beyond the image included) on the border."""
-    inner = cv2.erode(np.pad(side.astype(np.uint8), 1), np.ones((3, 3), np.uint8))
-    outline = side & ~(np.asarray(inner)[1:-1, 1:-1] > 0)
+    """Share of the outline's pixels that lie on the image border."""
+    outline = outline_of(side)
     on_border = outline.copy()
     on_border[1:-1, 1:-1] = False
     return float(on_border.sum()) / float(outline.sum())

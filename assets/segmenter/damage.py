@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from assets.segmentation.cleanup import largest_component
+from assets.segmentation.quality import outline_of
 
 Bools = npt.NDArray[np.bool_]
 F32 = npt.NDArray[np.float32]
@@ -178,9 +179,7 @@ def _extent(mask: Bools) -> tuple[int, int]:
 
 
 def _disk_on_outline(lungs: U8, label: int, radius: float, rng: np.random.Generator) -> Bools:
-    mask = (lungs == label).astype(np.uint8)
-    inner = np.asarray(cv2.erode(np.pad(mask, 1), np.ones((3, 3), np.uint8)))[1:-1, 1:-1]
-    rows, columns = np.nonzero(mask > inner)
+    rows, columns = np.nonzero(outline_of(lungs == label))
     if not len(rows):
         return np.zeros(lungs.shape, np.bool_)
     at = rng.integers(len(rows))

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from assets.segmentation.quality import solidity
+from assets.segmentation.quality import outline_of, solidity
 from assets.segmenter.shape_model import ShapeModel, shape_fit
 
 Bools = npt.NDArray[np.bool_]
@@ -139,7 +139,7 @@ def _outline_distance(mask: Bools, other: Bools) -> float:
     if not mask.any() or not other.any():
         return _FARTHEST
     near = _box(mask | other)
-    outlines = [_outline(side)[near] for side in (mask, other)]
+    outlines = [outline_of(side)[near] for side in (mask, other)]
     distances = [
         np.asarray(cv2.distanceTransform((~outline).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5))
         for outline in outlines
@@ -151,9 +151,3 @@ def _outline_distance(mask: Bools, other: Bools) -> float:
 def _box(mask: Bools) -> tuple[slice, slice]:
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-
-
-def _outline(mask: Bools) -> Bools:
-    """Pixels of a mask with a neighbor outside; beyond the image is outside."""
-    bits = np.pad(mask.astype(np.uint8), 1)
-    return mask & ~(np.asarray(cv2.erode(bits, np.ones((3, 3), np.uint8)))[1:-1, 1:-1] > 0)

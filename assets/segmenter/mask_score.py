@@ -151,15 +151,6 @@ def choose_gate(scores: F64, dices: F64, bad: float = 0.85, good: float = 0.93) 
     return float(ends[np.argmax(ends[:, 1] - ends[:, 0])].mean())
 
 
-def gate_rates(scores: F64, dices: F64, gate: float, bad: float = 0.85, good: float = 0.93) -> tuple[float, float]:
-    """Shares of the bad and of the good masks whose score is below the gate; NaN for a class that is not there."""
-    stopped = scores < gate
-    bad_share, good_share = (
-        float(stopped[chosen].mean()) if chosen.any() else float("nan") for chosen in (dices < bad, dices >= good)
-    )
-    return bad_share, good_share
-
-
 def calibration_candidates(
     lungs: U8, probabilities: F32, other_masks: Sequence[U8], rng: np.random.Generator
 ) -> list[U8]:

@@ -9,7 +9,8 @@ class SegmenterSettings(BaseModel):
     """Network, recipe for sick lungs and schedule.
 
     No paper of the project names its segmentation network; layers are MONAI's residual U-Net (Kerfoot et al., 2018),
-    sizes and the recipe were chosen on the training and validation parts of public radiographs.
+    sizes and the recipe were chosen on validation masks of Shenzhen radiographs and on opacity boxes of RSNA and of
+    TBX11K.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
