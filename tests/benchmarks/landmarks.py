@@ -10,16 +10,16 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from assets.peers.classical import affine_bspline
 from assets.prealignment.lung_box import lung_box_displacement
 from assets.prealignment.lung_coordinates import prealign, reference_frame
 from assets.prealignment.reference_lung import medoid
 from assets.prealignment.settings import PrealignmentSettings
-from assets.prealignment.warp import sample
 from assets.radiographs.phantom.cohort import phantom_subject
 from assets.radiographs.phantom.render import Phantom
 from assets.radiographs.phantom.settings import PhantomSettings
 from assets.registration.folds import folded_share
-from tests.benchmarks.simpleitk_peers import affine_bspline
+from assets.registration_report.measures import landmark_errors
 
 F32 = npt.NDArray[np.float32]
 Align = Callable[[Phantom], F32]
@@ -49,14 +49,6 @@ def cohort(subjects: int, seed: int = 0) -> list[Phantom]:
 def reference_index(phantoms: Sequence[Phantom]) -> int:
     """Index of the medoid of the normal subjects (the even ones)."""
     return 2 * medoid([phantom.lungs for phantom in phantoms[::2]])
-
-
-def landmark_errors(
-    fixed_points: npt.NDArray[np.floating], moving_points: npt.NDArray[np.floating], displacement: F32
-) -> npt.NDArray[np.float64]:
-    """Distance (K,) in px from q + u(q), q the fixed landmarks, to the moving image's landmarks (K, 2)."""
-    mapped = fixed_points + sample(displacement, fixed_points)
-    return np.asarray(np.hypot(*(mapped - moving_points).T))
 
 
 def evaluate(reference: Phantom, moving: Sequence[Phantom], align: Align) -> Result:

@@ -9,12 +9,12 @@ from assets.prealignment.settings import PrealignmentSettings
 from assets.radiographs.phantom.cohort import phantom_subject
 from assets.radiographs.phantom.render import Phantom
 from assets.radiographs.phantom.settings import PhantomSettings
+from assets.registration_report.measures import landmark_errors
 from assets.segmentation.cleanup import clean, largest_component
 from assets.segmentation.quality import lung_dices
 from assets.segmentation.settings import SegmentationSettings
 from assets.segmentation.truncated_base import complete_base
 from assets.segmenter.damage import cut_base, damaged
-from tests.benchmarks.landmarks import landmark_errors
 
 U8 = npt.NDArray[np.uint8]
 LIMIT = SegmentationSettings().maximum_bottom_difference

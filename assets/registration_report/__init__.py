@@ -1,0 +1,1 @@
+"""Stage: every way of registering a cohort, measured on the same radiographs."""
