@@ -93,7 +93,9 @@ LUNG_MASKS = pa.schema(
     ]
 )
 
-REFERENCE_LUNG = pa.schema([("radiograph_id", pa.string()), ("candidates", pa.int32()), ("recipe", pa.string()), *_ROW])
+REFERENCE_LUNG = pa.schema(
+    [("kind", pa.string()), ("radiograph_id", pa.string()), ("candidates", pa.int32()), ("recipe", pa.string()), *_ROW]
+)
 
 PREALIGNED = pa.schema(
     [*COMMON, ("dice_reference", pa.float64()), ("folded_share", pa.float64()), ("mean_shift", pa.float64())]
@@ -113,6 +115,46 @@ REGISTRATION_MODEL = pa.schema(
 
 REGISTERED = pa.schema(
     [*COMMON, ("dice_reference", pa.float64()), ("folded_share", pa.float64()), ("mean_shift", pa.float64())]
+)
+
+REGISTRATION_PEERS = pa.schema(
+    [
+        ("trained_on", pa.int32()),
+        ("steps", pa.int32()),
+        ("voxelmorph_loss", pa.float64()),
+        ("synthmorph_loss", pa.float64()),
+        ("settings", pa.string()),
+        # Named `peer.quantity`, as the weights are.
+        ("history_columns", pa.list_(pa.string())),
+        ("recipe", pa.string()),
+        *_ROW,
+    ]
+)
+
+# One row a radiograph and arm; null is what its cohort cannot tell (landmarks, lesions) or its machine (peak_mib, a
+# lower bound: the process has run other arms before).
+REGISTRATION_REPORT = pa.schema(
+    [
+        *COMMON,
+        ("arm", pa.string()),
+        ("landmark_px_mean", pa.float64()),
+        ("landmark_px_p90", pa.float64()),
+        ("dice", pa.float64()),
+        ("hd95_px", pa.float64()),
+        ("outline_px", pa.float64()),
+        ("folded_share", pa.float64()),
+        ("log_jacobian_sd", pa.float64()),
+        ("inverse_mean_px", pa.float64()),
+        ("inverse_max_px", pa.float64()),
+        ("lesion_area_ratio", pa.float64()),
+        ("lesion_contrast_ratio", pa.float64()),
+        ("ms", pa.float64()),
+        ("peak_mib", pa.float64()),
+        # Of the arm, not of the row: its mean image of the measured normals against the unregistered one's.
+        ("sharpness", pa.float64()),
+        ("sharpness_low", pa.float64()),
+        ("sharpness_high", pa.float64()),
+    ]
 )
 
 PSEUDO_PAIRS = pa.schema(

@@ -9,6 +9,7 @@ from assets.images import F32, from_uint16, to_uint16
 from assets.pairing.frames import U8, Row
 from assets.pictures import outline, to_png
 from assets.prealignment.lung_coordinates import ReferenceFrame, prealign, reference_frame
+from assets.prealignment.mean_shape import mean_radiograph, mean_shape
 from assets.prealignment.preview import alignment_sheet, mean_image_sheet
 from assets.prealignment.reference_lung import medoid
 from assets.prealignment.settings import PrealignmentSettings, ReferenceSettings
@@ -26,8 +27,8 @@ from resources.partitions import COHORTS, SHARDS, all_shards_of, cohort_model
 from resources.stage_config import config_schema
 from resources.stage_run import StageRun, Store, recipe, stage_run
 
-REFERENCE_VERSION = "1"
-PREALIGNMENT_VERSION = "1"
+REFERENCE_VERSION = "2"
+PREALIGNMENT_VERSION = "2"
 SHEET_ROWS = 6
 
 
@@ -37,13 +38,22 @@ def windowed(run: StageRun, radiograph: Row, lungs: Row) -> F32:
     return apply_window(image, lungs["window_low"], lungs["window_high"])
 
 
-def _fit_reference(run: StageRun, candidates: list[Row], radiographs: dict[str, Row], _key: str) -> Outcome:
+def _fit_reference(
+    run: StageRun, candidates: list[Row], radiographs: dict[str, Row], settings: ReferenceSettings, _key: str
+) -> Outcome:
     masks = [read_artifact(run.store, row)["lungs"] for row in candidates]
-    chosen = candidates[medoid(masks)]
-    lungs = read_artifact(run.store, chosen)["lungs"]
-    image = to_uint16(windowed(run, radiographs[chosen["radiograph_id"]], chosen))
-    columns = {"radiograph_id": chosen["radiograph_id"], "candidates": len(candidates)}
-    return Outcome(columns, {"lungs": lungs, "image": image})
+    columns = {"kind": settings.kind, "radiograph_id": None, "candidates": len(candidates)}
+    if settings.kind == "medoid":
+        index = medoid(masks)
+        chosen, lungs = candidates[index], masks[index]
+        image = windowed(run, radiographs[chosen["radiograph_id"]], chosen)
+        columns["radiograph_id"] = chosen["radiograph_id"]
+    else:
+        symmetric = settings.kind == "symmetric"
+        lungs = mean_shape(masks, symmetric)
+        images = (windowed(run, radiographs[row["radiograph_id"]], row) for row in candidates)
+        image = mean_radiograph(lungs, zip(images, masks, strict=True), symmetric)
+    return Outcome(columns, {"lungs": lungs, "image": to_uint16(image)})
 
 
 def _reference(run: StageRun, settings: ReferenceSettings) -> FittedModel:
@@ -62,7 +72,7 @@ def _reference(run: StageRun, settings: ReferenceSettings) -> FittedModel:
         # Asking for a new fit is no other way of fitting.
         recipe(run, settings.model_copy(update={"refit": False}), []),
         [row["key"] for row in chosen],
-        partial(_fit_reference, run, chosen, radiographs),
+        partial(_fit_reference, run, chosen, radiographs, settings),
         present={row["key"] for row in present},
         refit=settings.refit,
     )
@@ -79,7 +89,7 @@ def _reference(run: StageRun, settings: ReferenceSettings) -> FittedModel:
     metadata=column_schema(REFERENCE_LUNG),
 )
 def reference_lung(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:  # type: ignore[type-arg]
-    """The cohort's one reference: the medoid of its training normals' lungs, kept until its basis changes."""
+    """The cohort's one reference: medoid or mean of its training normals' lungs, kept until its basis changes."""
     with stage_run(context, store, REFERENCE_VERSION) as run:
         model = _reference(run, run.settings(ReferenceSettings))
         run.settings_used["refit"] = False

@@ -1,13 +1,4 @@
-"""Row-wise outline of one lung and the map between the outlines of two lungs.
-
-Lung coordinates of a point (x, y) in a lung with top t, bottom b and, at height y, left border a(y) and right
-border c(y)::
-
-    v = (y - t) / (b - t)        u = (x - a(y)) / (c(y) - a(y))
-
-Points with equal (u, v) correspond. The inverse is the same formula with the two lungs exchanged, and its
-Jacobian is triangular with positive diagonal: inside a lung it cannot fold.
-"""
+"""Row-wise outline of one lung: apex, base, and a left and a right border at every height."""
 
 from dataclasses import dataclass
 
@@ -18,8 +9,6 @@ from scipy.ndimage import gaussian_filter1d
 from assets.prealignment.settings import PrealignmentSettings
 
 Floats = npt.NDArray[np.float64]
-
-_STRETCH_LIMIT = 2.0
 
 
 @dataclass(frozen=True)
@@ -62,12 +51,13 @@ def row_outline(
     x, y = origin
     rows, left = _first_inside(soft)
     _, mirrored = _first_inside(soft[:, ::-1])
-    right = soft.shape[1] - 1 - mirrored
     heights = np.arange(rows[0], rows[-1] + 1, dtype=np.float64)
-    left, right = np.interp(heights, rows, left), np.interp(heights, rows, right)
-    slope = settings.retreat_limit * float(np.percentile(right - left, 90)) / len(heights)
-    left, right = _smooth(_limit_retreat(left, slope), smoothing), -_smooth(_limit_retreat(-right, slope), smoothing)
-    left, right = _widen(left, right, settings.minimum_row_width)
+    # both borders as left ones: the right border seen in a mirror
+    borders = np.stack([np.interp(heights, rows, left), np.interp(heights, rows, mirrored)])
+    width = soft.shape[1] - 1 - borders.sum(axis=0)
+    slope = settings.retreat_limit * _quantile(width, 0.9) / len(heights)
+    left, mirrored = _smooth(_limit_retreat(borders, slope), smoothing)
+    left, right = _widen(left, soft.shape[1] - 1 - mirrored, settings.minimum_row_width)
     top, bottom = _levels(soft, settings.base_level)
     return LungOutline(top + y, bottom + y, heights + y, left + x, right + x)
 
@@ -81,39 +71,14 @@ def box_outline(soft: npt.NDArray[np.float32], origin: tuple[int, int]) -> LungO
     return LungOutline(float(ends[0]), float(ends[1]), ends, left, right)
 
 
-def corresponding_rows(source: LungOutline, target: LungOutline, y: Floats) -> Floats:
-    """Heights in the target lung that correspond to heights y in the source lung (equal v)."""
-    scale = (target.bottom - target.top) / (source.bottom - source.top)
-    return np.asarray(target.top + (y - source.top) * scale)
-
-
-def transfer(source: LungOutline, target: LungOutline, points: Floats) -> Floats:
-    """Points (K, 2) of the source lung at the same lung coordinates (u, v) in the target lung.
-
-    Points beyond the left or right border keep their distance to it, scaled by the ratio of the row widths
-    limited to 1/2..2 (at a pointed tip the ratio says nothing about the surroundings). ``transfer`` with the
-    lungs exchanged is the exact inverse.
-    """
-    x, y = points[:, 0], points[:, 1]
-    target_y = corresponding_rows(source, target, y)
-    left, right = source.borders(y)
-    target_left, target_right = target.borders(target_y)
-    ratio = (target_right - target_left) / (right - left)
-    nearest = np.clip(x, left, right)
-    target_x = target_left + (nearest - left) * ratio + (x - nearest) * limited(ratio)
-    return np.stack([target_x, target_y], axis=1)
-
-
-def limited(ratio: Floats) -> Floats:
-    """Ratio of row widths as used beyond the borders, limited to 1/2..2."""
-    return np.clip(ratio, 1 / _STRETCH_LIMIT, _STRETCH_LIMIT)
-
-
 def _first_inside(soft: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.intp], Floats]:
     """Rows that meet the lung, and where each crosses 0.5 for the first time, px."""
+    # the search along a row is fast only where its pixels lie side by side
+    soft = np.ascontiguousarray(soft)
     inside = soft >= 0.5
-    rows = np.flatnonzero(inside.any(axis=1))
-    first = inside[rows].argmax(axis=1)
+    first = inside.argmax(axis=1)
+    rows = np.flatnonzero(inside[np.arange(len(first)), first])
+    first = first[rows]
     inner, outer = soft[rows, first].astype(np.float64), soft[rows, first - 1].astype(np.float64)
     return rows, first - (inner - 0.5) / (inner - outer)
 
@@ -122,27 +87,37 @@ def _levels(soft: npt.NDArray[np.float32], base_level: float) -> tuple[float, fl
     """Apex (highest point) and base (a quantile of the lower border over the columns), px."""
     _, upper = _first_inside(soft.T)
     _, lower = _first_inside(soft[::-1].T)
-    return float(upper.min()), float(np.quantile(soft.shape[0] - 1 - lower, base_level))
+    return float(upper.min()), _quantile(soft.shape[0] - 1 - lower, base_level)
 
 
-def _limit_retreat(border: Floats, slope: float) -> Floats:
-    """A left border that moves right by at most ``slope`` px a row, from the middle row to either end."""
-    middle = len(border) // 2
-    upper, lower = border[middle::-1], border[middle:]
-    ends = [part - slope * np.arange(len(part)) for part in (upper, lower)]
-    upper, lower = (np.minimum.accumulate(end) + slope * np.arange(len(end)) for end in ends)
-    return np.concatenate([upper[:0:-1], lower])
+def _quantile(values: Floats, share: float) -> float:
+    """Quantile, linear between values: numpy's own spends more on its arguments than on these short arrays."""
+    ordered = np.sort(values)
+    return float(np.interp(share * (len(values) - 1), np.arange(len(values)), ordered))
 
 
-def _smooth(border: Floats, sigma: float) -> Floats:
-    if sigma <= 0:
-        return border
+def _limit_retreat(borders: Floats, slope: float) -> Floats:
+    """Left borders (2, n) that move right by at most ``slope`` px a row, from the middle row to either end."""
+    middle = borders.shape[1] // 2
+    ramp = slope * np.arange(middle + 1)
+    upper, lower = (
+        np.minimum.accumulate(part - ramp[: part.shape[1]], axis=1) + ramp[: part.shape[1]]
+        for part in (borders[:, middle::-1], borders[:, middle:])
+    )
+    return np.concatenate([upper[:, :0:-1], lower], axis=1)
+
+
+def _smooth(borders: Floats, sigma: float) -> Floats:
+    reach = min(int(np.ceil(4 * sigma)), borders.shape[1] - 1)
+    if reach <= 0:
+        return borders
     # odd reflection keeps the slope at the apex and at the base, where plain replication would flatten the
     # border
-    reach = min(int(np.ceil(4 * sigma)), len(border) - 1)
-    padded = np.pad(border, reach, mode="reflect", reflect_type="odd") if reach else border
-    smooth = gaussian_filter1d(padded, sigma, mode="nearest")
-    return np.asarray(smooth[reach : len(smooth) - reach])
+    before = 2 * borders[:, :1] - borders[:, reach:0:-1]
+    after = 2 * borders[:, -1:] - borders[:, -2 : -reach - 2 : -1]
+    padded = np.concatenate([before, borders, after], axis=1)
+    smooth = gaussian_filter1d(padded, sigma, axis=1, mode="nearest")
+    return np.asarray(smooth[:, reach:-reach])
 
 
 def _widen(left: Floats, right: Floats, minimum: float) -> tuple[Floats, Floats]:

@@ -1,5 +1,6 @@
 """Position and tilt of a pair of lungs in an image, and rotation of one lung's mask."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import product
 
@@ -8,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
+Patch = tuple[npt.NDArray[np.float32], tuple[int, int]]
 
 LUNG_NAMES = {1: "patient-right lung (label 1)", 2: "patient-left lung (label 2)"}
 
@@ -33,7 +35,42 @@ class Upright:
         return np.asarray((points - self.center) @ np.array([[cosine, sine], [-sine, cosine]]) + self.center)
 
 
-def lung_patch(lungs: npt.NDArray[np.uint8], label: int) -> tuple[npt.NDArray[np.float32], tuple[int, int]]:
+@dataclass(frozen=True)
+class PosedLungs:
+    """Both lungs cut out, and the rotation that brings them upright.
+
+    Attributes:
+        patches: mask and (x, y) of its first pixel in the image, by label.
+        upright: rotation about the middle of both centroids.
+        tilt: of the lungs as they lie in the image, radians.
+        height: rows of the image.
+    """
+
+    patches: dict[int, Patch]
+    upright: Upright
+    tilt: float
+    height: int
+
+
+def posed_lungs(lungs: npt.NDArray[np.uint8], tilt: float | None = None, limit: float = np.pi) -> PosedLungs:
+    """Cut both lungs (H, W) out and find the rotation, of at most ``limit`` radians, that gives them a tilt.
+
+    Args:
+        lungs: labels 1 = patient-right, 2 = patient-left.
+        tilt: of the reference lungs; None leaves the lungs as they lie.
+        limit: largest rotation, radians.
+
+    Raises:
+        ValueError: a lung is missing.
+    """
+    patches = {label: lung_patch(lungs, label) for label in LUNG_NAMES}
+    centers = lung_centers(patches.values())
+    own = tilt_of(centers)
+    angle = 0.0 if tilt is None else float(np.clip(tilt - own, -limit, limit))
+    return PosedLungs(patches, Upright(centers.mean(axis=0), angle), own, lungs.shape[0])
+
+
+def lung_patch(lungs: npt.NDArray[np.uint8], label: int) -> Patch:
     """One lung cut out as a float mask with a margin of one empty pixel.
 
     Returns:
@@ -43,18 +80,17 @@ def lung_patch(lungs: npt.NDArray[np.uint8], label: int) -> tuple[npt.NDArray[np
         ValueError: the lung is missing.
     """
     mask = lungs == label
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if len(rows) == 0:
+    left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
+    if width == 0:
         raise ValueError(
             f"lungs: the {LUNG_NAMES[label]} is missing; expected both lungs, segment again or reject the image"
         )
-    cut = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.float32)
-    return np.pad(cut, 1), (int(columns[0]) - 1, int(rows[0]) - 1)
+    patch = np.zeros((height + 2, width + 2), np.float32)
+    patch[1:-1, 1:-1] = mask[top : top + height, left : left + width]
+    return patch, (left - 1, top - 1)
 
 
-def rotate_patch(
-    patch: npt.NDArray[np.float32], origin: tuple[int, int], upright: Upright
-) -> tuple[npt.NDArray[np.float32], tuple[int, int]]:
+def rotate_patch(patch: npt.NDArray[np.float32], origin: tuple[int, int], upright: Upright) -> Patch:
     """The patch of a lung, interpolated in the upright frame, and the (x, y) of its first pixel there."""
     height, width = patch.shape
     corners = np.array(list(product((0, width - 1), (0, height - 1)))) + np.array(origin)
@@ -70,19 +106,13 @@ def rotate_patch(
     return np.asarray(soft, dtype=np.float32), (int(low[0]), int(low[1]))
 
 
-def lung_centers(lungs: npt.NDArray[np.uint8]) -> Floats:
-    """Centroids (2, 2) of the patient-right and the patient-left lung, columns (x, y)."""
+def lung_centers(patches: Iterable[Patch]) -> Floats:
+    """Centroids (K, 2) of lungs cut out by `lung_patch`, columns (x, y) of the image."""
     centers = []
-    for label in LUNG_NAMES:
-        patch, (x, y) = lung_patch(lungs, label)
-        total = float(patch.sum(dtype=np.float64))
+    for patch, (x, y) in patches:
         across, down = patch.sum(axis=0, dtype=np.float64), patch.sum(axis=1, dtype=np.float64)
-        centers.append(
-            (
-                x + float(across @ np.arange(len(across))) / total,
-                y + float(down @ np.arange(len(down))) / total,
-            )
-        )
+        total = across.sum()
+        centers.append((x + across @ np.arange(len(across)) / total, y + down @ np.arange(len(down)) / total))
     return np.array(centers)
 
 

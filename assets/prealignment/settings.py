@@ -15,16 +15,18 @@ class PrealignmentSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    mode: Literal["rows_tilt", "rows", "box"] = Field(
+    mode: Literal["rows_tilt", "rows", "box", "harmonic"] = Field(
         default="rows_tilt",
         description="rows: row-wise lung coordinates; rows_tilt: the same after rotating the lungs to the "
-        "reference's tilt; box: bounding box of each lung",
+        "reference's tilt; box: bounding box of each lung; harmonic: outlines matched by arc length, everything "
+        "else by Laplace's equation",
     )
     row_smoothing: float = Field(
         default=1 / 128,
         ge=0.0,
         le=0.1,
-        description="Gaussian sigma that smooths a lung's left and right border, as a fraction of the image height",
+        description="Gaussian sigma that smooths a lung's left and right border, or in mode harmonic its outline, as "
+        "a fraction of the image height",
     )
     base_level: float = Field(
         default=0.65,
@@ -48,7 +50,7 @@ class PrealignmentSettings(BaseModel):
         default=15.0,
         ge=0.0,
         le=45.0,
-        description="Largest rotation that rows_tilt corrects; a larger one is cut to this",
+        description="Largest rotation that rows_tilt and harmonic correct; a larger one is cut to this",
     )
     exact_margin: float = Field(
         default=2 / 256,
@@ -66,11 +68,16 @@ class PrealignmentSettings(BaseModel):
 
 
 class ReferenceSettings(BaseModel):
-    """Which training images may become the reference lungs, and when they are chosen again."""
+    """What the reference lungs are, which training images they come from, and when they are made again."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    kind: Literal["medoid", "mean", "symmetric"] = Field(
+        default="medoid",
+        description="medoid: the training normal whose lungs are most typical; mean: mean shape of the training "
+        "normals, with their mean image; symmetric: the mean shape made its own mirror image",
+    )
     candidates: int = Field(
-        default=200, ge=1, description="At most this many training normals are compared to find the medoid"
+        default=200, ge=1, description="At most this many training normals are compared or averaged"
     )
     refit: bool = Field(default=False, description="Choose the reference again although the present one is still valid")

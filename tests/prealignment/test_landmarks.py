@@ -1,16 +1,7 @@
-import numpy as np
 import pytest
 
-from tests.benchmarks.landmarks import cohort, evaluate, landmark_errors, methods, reference_index
-from tests.benchmarks.simpleitk_peers import affine_bspline
-
-
-def test_convention_fixed_landmarks_map_onto_the_moving_ones() -> None:
-    displacement = np.zeros((2, 32, 32), np.float32)
-    displacement[0], displacement[1] = 3, 4
-    fixed = np.array([[10.0, 12.0]])
-    np.testing.assert_allclose(landmark_errors(fixed, fixed + np.array([3, 4]), displacement), 0)
-    np.testing.assert_allclose(landmark_errors(fixed, fixed, displacement), 5)
+from assets.peers.classical import affine_bspline
+from tests.benchmarks.landmarks import cohort, evaluate, methods, reference_index
 
 
 def test_it_pr_brings_100_subjects_within_the_bar() -> None:

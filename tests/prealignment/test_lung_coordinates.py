@@ -13,12 +13,14 @@ from assets.prealignment.settings import PrealignmentSettings, ReferenceSettings
 from assets.prealignment.warp import sample, warp_lungs
 from assets.radiographs.phantom.cohort import phantom_subject
 from assets.radiographs.phantom.settings import PhantomSettings
-from assets.registration.folds import folded
+from assets.registration.folds import folded, folded_share
 from assets.segmentation.quality import dice
+from assets.segmenter.damage import bite, cut_base, jag
 
 U8 = npt.NDArray[np.uint8]
-Mode = Literal["rows_tilt", "rows", "box"]
-MODES: list[Mode] = ["rows_tilt", "rows", "box"]
+Mode = Literal["rows_tilt", "rows", "box", "harmonic"]
+CLOSED: list[Mode] = ["rows_tilt", "rows", "box"]
+MODES: list[Mode] = [*CLOSED, "harmonic"]
 SIDE = 256
 
 
@@ -27,6 +29,7 @@ def phantoms(count: int) -> list[U8]:
 
 
 LUNGS = phantoms(8)
+FRAMES = {mode: reference_frame(LUNGS[0], PrealignmentSettings(mode=mode)) for mode in MODES}
 
 
 def affine_copy(lungs: U8, matrix: npt.NDArray[np.float64]) -> U8:
@@ -65,10 +68,10 @@ def test_magnified_copy_is_recovered(mode: Mode, across: int, down: int) -> None
     matrix = np.array([[across, 0, (across - 1) / 2 + 5], [0, down, (down - 1) / 2 + 3]])
     error = recovery_error(mode, matrix, small, copy)
     # in pixels of the reference: those of the copy are that much finer
-    assert np.percentile(error, 99) / max(across, down) < (1e-3 if mode == "box" else 0.5)
+    assert np.percentile(error, 99) / max(across, down) < {"box": 1e-3, "harmonic": 0.75}.get(mode, 0.5)
 
 
-@pytest.mark.parametrize("mode", ["rows", "rows_tilt"])
+@pytest.mark.parametrize("mode", ["rows", "rows_tilt", "harmonic"])
 def test_shrunk_and_shifted_copy_is_recovered(mode: Mode) -> None:
     matrix = np.array([[0.9, 0, 17.0], [0, 0.9, 6.0]])
     error = recovery_error(mode, matrix, LUNGS[0], affine_copy(LUNGS[0], matrix))
@@ -95,7 +98,7 @@ def recovery_error(mode: Mode, matrix: npt.NDArray[np.float64], lungs: U8, copy:
     return np.asarray(np.hypot(*(found - expected).T))
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", CLOSED)
 def test_points_go_there_and_back(mode: Mode) -> None:
     chosen = PrealignmentSettings(mode=mode)
     frame = reference_frame(LUNGS[0], chosen)
@@ -128,7 +131,7 @@ def test_convention_points_travel_by_the_inverse_of_the_image_warp() -> None:
     np.testing.assert_allclose(mapped, [[x, y]], atol=1e-3)
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", CLOSED)
 def test_no_fold_inside_the_reference_lungs(mode: Mode) -> None:
     chosen = PrealignmentSettings(mode=mode)
     for reference in LUNGS[:2]:
@@ -137,22 +140,31 @@ def test_no_fold_inside_the_reference_lungs(mode: Mode) -> None:
             assert not folded(prealign(frame, moving, chosen))[reference > 0].any()
 
 
-@settings(max_examples=6, deadline=None)
+def test_the_harmonic_map_does_not_fold_well_inside_the_lungs() -> None:
+    chosen = PrealignmentSettings(mode="harmonic")
+    frame = reference_frame(LUNGS[0], chosen)
+    folds = [folded(prealign(frame, moving, chosen)) for moving in LUNGS]
+    assert not np.any(folds, axis=0)[interior(LUNGS[0])].any()
+    assert np.mean(folds, axis=0)[LUNGS[0] > 0].mean() < 1e-3
+
+
+@pytest.mark.parametrize("mode", MODES)
+@settings(max_examples=4, deadline=None)
 @given(st.integers(-12, 12), st.integers(-12, 12))
-def test_translating_the_radiograph_adds_the_translation(dx: int, dy: int) -> None:
-    chosen = PrealignmentSettings()
+def test_translating_the_radiograph_adds_the_translation(mode: Mode, dx: int, dy: int) -> None:
+    chosen = PrealignmentSettings(mode=mode)
     moving = np.zeros_like(LUNGS[1])
     inside = np.argwhere(LUNGS[1] > 0)
     low, high = inside.min(axis=0), inside.max(axis=0)
     dy, dx = (int(np.clip(d, -low[i], SIDE - 1 - high[i])) for i, d in enumerate((dy, dx)))
     moving[inside[:, 0] + dy, inside[:, 1] + dx] = LUNGS[1][LUNGS[1] > 0]
-    frame = reference_frame(LUNGS[0], chosen)
+    frame = FRAMES[mode]
     difference = prealign(frame, moving, chosen) - prealign(frame, LUNGS[1], chosen)
     np.testing.assert_allclose(difference[0], dx, atol=2e-3)
     np.testing.assert_allclose(difference[1], dy, atol=2e-3)
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", CLOSED)
 def test_field_is_continuous_across_the_lung_border(mode: Mode) -> None:
     chosen = PrealignmentSettings(mode=mode)
     frame = reference_frame(LUNGS[0], chosen)
@@ -166,12 +178,12 @@ def test_field_is_continuous_across_the_lung_border(mode: Mode) -> None:
         assert np.percentile(second[:, ring], 90) < np.percentile(second[:, inner], 99) + 0.1
 
 
-def test_lungs_land_on_the_reference() -> None:
-    chosen = PrealignmentSettings()
-    frame = reference_frame(LUNGS[0], chosen)
+@pytest.mark.parametrize(("mode", "least"), [("rows_tilt", 0.9), ("harmonic", 0.99)])
+def test_lungs_land_on_the_reference(mode: Mode, least: float) -> None:
+    chosen = PrealignmentSettings(mode=mode)
     for moving in LUNGS[1:]:
-        warped = warp_lungs(moving, prealign(frame, moving, chosen))
-        assert dice(warped, LUNGS[0]) > max(0.9, dice(moving, LUNGS[0]))
+        warped = warp_lungs(moving, prealign(FRAMES[mode], moving, chosen))
+        assert dice(warped, LUNGS[0]) > max(least, dice(moving, LUNGS[0]))
 
 
 def test_smoothing_of_the_rows_calms_a_jagged_outline() -> None:
@@ -249,6 +261,32 @@ def test_margins_change_the_surroundings_only(name: str) -> None:
     assert difference.max() > 0.1
 
 
+def damaged(kind: str, label: int) -> U8:
+    rng = np.random.default_rng(0)
+    if kind == "bite":
+        return bite(LUNGS[1], label, 16 / SIDE, rng)
+    return jag(LUNGS[1], 1.8 / SIDE, rng) if kind == "jag" else cut_base(LUNGS[1], label, 0.22)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("kind", ["bite", "jag", "cut_base"])
+def test_damaged_masks_end_in_finite_fields(mode: Mode, kind: str) -> None:
+    for label in (1, 2):
+        moving = damaged(kind, label)
+        assert (moving != LUNGS[1]).any()
+        field = prealign(FRAMES[mode], moving, PrealignmentSettings(mode=mode))
+        assert np.isfinite(field).all()
+        assert np.abs(field).max() < SIDE
+        assert folded_share(field, interior(LUNGS[0])) < 0.01
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_lung_of_a_few_pixels_ends_in_a_finite_field(mode: Mode) -> None:
+    speck = np.where(LUNGS[1] == 2, 2, 0).astype(np.uint8)
+    speck[128:131, 60:63] = 1
+    assert np.isfinite(prealign(FRAMES[mode], speck, PrealignmentSettings(mode=mode))).all()
+
+
 @pytest.mark.parametrize(("label", "name"), [(1, "patient-right"), (2, "patient-left")])
 def test_a_missing_lung_is_named(label: int, name: str) -> None:
     chosen = PrealignmentSettings()
@@ -281,5 +319,5 @@ def test_prealign_is_fast() -> None:
         start = time.thread_time()
         prealign(frame, LUNGS[1], chosen)
         spent.append(time.thread_time() - start)
-    # a quiet core needs a fraction of this
-    assert min(spent) < 0.007
+    # a quiet core needs a third of this
+    assert min(spent) < 0.004
