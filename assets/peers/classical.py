@@ -36,7 +36,7 @@ def affine(fixed: F32, moving: F32) -> F32:
     return _displacement(_affine(target, source), target)
 
 
-def affine_bspline(fixed: F32, moving: F32, mesh: int = 6) -> F32:
+def affine_bspline(fixed: F32, moving: F32, mesh: int = 5) -> F32:
     """Affine, then free-form registration by Mattes mutual information.
 
     Args:
@@ -131,7 +131,6 @@ def _affine(fixed: Wrapped, moving: Wrapped) -> Wrapped:
 def _bspline(fixed: Wrapped, moving: Wrapped, start: Wrapped, mesh: int) -> Wrapped:
     grid = sitk.BSplineTransformInitializer(fixed, [mesh, mesh], order=3)
     method = _mutual_information([4, 2], [1.0, 0.5])
-    # Longer descents fit each patient's own texture: landmarks drift apart again.
     method.SetOptimizerAsLBFGSB(gradientConvergenceTolerance=1e-5, numberOfIterations=15)
     method.SetMovingInitialTransform(start)
     method.SetInitialTransform(grid, inPlace=False)
