@@ -4,9 +4,11 @@ import dagster as dg
 
 from assets.evaluation.asset import evaluation
 from assets.pairing.asset import pseudo_pairs
+from assets.peers.asset import registration_peers
 from assets.prealignment.asset import prealigned_radiographs, reference_lung
 from assets.radiographs.asset import radiographs
 from assets.registration.asset import registered_radiographs, registration_model
+from assets.registration_report.asset import registration_report
 from assets.scoring.asset import anomaly_maps
 from assets.segmentation.asset import lung_masks
 from assets.segmenter.asset import lung_segmenter
@@ -24,6 +26,8 @@ defs = dg.Definitions(
         prealigned_radiographs,
         registration_model,
         registered_radiographs,
+        registration_peers,
+        registration_report,
         pseudo_pairs,
         translator,
         anomaly_maps,

@@ -4,9 +4,11 @@ from pydantic import BaseModel
 
 from assets.evaluation.settings import EvaluationSettings
 from assets.pairing.settings import PairingSettings
+from assets.peers.settings import PeerSettings
 from assets.prealignment.settings import PrealignmentSettings, ReferenceSettings
 from assets.radiographs.settings import RadiographSettings
 from assets.registration.settings import RefinementSettings, RegistrationSettings
+from assets.registration_report.settings import ReportSettings
 from assets.scoring.settings import ScoringSettings
 from assets.segmentation.settings import SegmentationSettings
 from assets.segmenter.settings import SegmenterSettings
@@ -20,6 +22,8 @@ STAGE_SETTINGS: dict[str, type[BaseModel]] = {
     "prealigned_radiographs": PrealignmentSettings,
     "registration_model": RegistrationSettings,
     "registered_radiographs": RefinementSettings,
+    "registration_peers": PeerSettings,
+    "registration_report": ReportSettings,
     "pseudo_pairs": PairingSettings,
     "translator": TranslationSettings,
     "anomaly_maps": ScoringSettings,

@@ -56,6 +56,13 @@ STAGES = (
         (*MASKED, "reference_lung", "prealigned_radiographs", "registration_model"),
         "registration",
     ),
+    Stage("registration_peers", "cohort", (*MASKED, "reference_lung"), "peer_training"),
+    Stage(
+        "registration_report",
+        "cohort",
+        (*FRAMES, "registration_model", "registration_peers"),
+        "registration_measurement",
+    ),
     Stage(
         "pseudo_pairs",
         "cohort",

@@ -2,9 +2,11 @@
 
 from assets.evaluation.asset import VERSION as EVALUATION
 from assets.pairing.asset import VERSION as PAIRING
+from assets.peers.asset import VERSION as PEERS
 from assets.prealignment.asset import PREALIGNMENT_VERSION, REFERENCE_VERSION
 from assets.radiographs.asset import VERSION as RADIOGRAPHS
 from assets.registration.asset import MODEL_VERSION, REGISTRATION_VERSION
+from assets.registration_report.asset import VERSION as REGISTRATION_REPORT
 from assets.scoring.asset import VERSION as SCORING
 from assets.segmentation.asset import VERSION as SEGMENTATION
 from assets.segmenter.asset import VERSION as SEGMENTER
@@ -18,6 +20,8 @@ VERSIONS = {
     "prealigned_radiographs": PREALIGNMENT_VERSION,
     "registration_model": MODEL_VERSION,
     "registered_radiographs": REGISTRATION_VERSION,
+    "registration_peers": PEERS,
+    "registration_report": REGISTRATION_REPORT,
     "pseudo_pairs": PAIRING,
     "translator": TRANSLATION,
     "anomaly_maps": SCORING,

@@ -25,6 +25,12 @@ TINY: dict[str, Any] = {
         },
         "registration_model": {"steps": 10, "encoder_features": [8, 16], "decoder_features": [16, 8]},
         "registered_radiographs": {"smallest_dice": 0.3},
+        "registration_peers": {"steps": 3, "encoder_features": [4, 8], "decoder_features": [8, 4], "batch_size": 2},
+        "registration_report": {
+            "radiographs": 4,
+            "arms": ["none", "lung_box", "affine", "voxelmorph", "synthmorph", "it_pr", "it_dpr"],
+            "resamples": 100,
+        },
         "translator": {
             "arms": ["it_dpr/cut", "it_dpr/pca"],
             "size": 32,

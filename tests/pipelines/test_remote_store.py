@@ -8,6 +8,14 @@ from resources.object_store import ObjectStore
 from tests.pipelines.installation import Installation
 
 pytestmark = pytest.mark.timeout(600)
+REPORT = "registration_report"
+MEASURED = ("ms", "peak_mib")
+
+
+def repeatable(row: dict[str, Any]) -> dict[str, Any]:
+    """A row without what differs from run to run."""
+    left_out = (*MEASURED, "artifact_digest") if "ms" in row else ()
+    return {name: value for name, value in row.items() if name not in left_out}
 
 
 def test_a_run_on_s3_gives_the_manifests_of_a_local_one(
@@ -24,9 +32,12 @@ def test_a_run_on_s3_gives_the_manifests_of_a_local_one(
     remote = Installation(tmp_path, environment, ObjectStore(root, options))
     remote.declare(tiny)
     remote.run("tiny")
-    assert remote.digests() == reference.digests()
-    for stage in remote.digests():
-        assert remote.rows(stage) == reference.rows(stage)
+    there, here = remote.digests(), reference.digests()
+    assert there.keys() == here.keys()
+    # What is measured in time and memory is not the same twice, and it is part of the artefacts, too.
+    assert {stage for stage in there if there[stage] != here[stage]} <= {REPORT}
+    for stage in there:
+        assert list(map(repeatable, remote.rows(stage))) == list(map(repeatable, reference.rows(stage)))
     assert not (remote.home / "store").exists()
     row = remote.rows("lung_masks")[0]
     assert remote.store.read(row["artifact"]) == reference.store.read(row["artifact"])

@@ -3,10 +3,11 @@ import pytest
 from pydantic import ValidationError
 
 from assets.radiographs.phantom.anatomy import LUNGS, closed_spline, row_extent
-from assets.radiographs.phantom.cohort import phantom_label, phantom_lesion, phantom_subject
+from assets.radiographs.phantom.cohort import phantom_label, phantom_lesion, phantom_map, phantom_subject
 from assets.radiographs.phantom.lesions import LESION_KINDS
 from assets.radiographs.phantom.settings import PhantomSettings
 from assets.radiographs.phantom.skeleton import RIBS, RibCage, anterior_rib, draw_cage, posterior_rib, vertebra
+from assets.radiographs.phantom.subject import to_pixels
 
 SMALL = PhantomSettings(size=96, subjects=30)
 
@@ -90,3 +91,13 @@ def test_drawn_cages_keep_the_order_of_the_ribs(seed: int) -> None:
         assert np.all(np.diff([posterior_rib(rib, side, cage)[[0, -1], 1] for rib in RIBS], axis=0) > 0.03)
         assert np.all(np.diff([anterior_rib(rib, side, cage)[-1, 1] for rib in RIBS]) > 0.03)
     assert not np.array_equal(cage.walls, draw_cage(np.random.default_rng(seed + 1)).walls)
+
+
+def test_a_subjects_map_alone_is_the_one_that_is_rendered() -> None:
+    settings = PhantomSettings(size=64, subjects=6, seed=4)
+    for index in range(6):
+        alone, rendered = phantom_map(index, 4, settings), phantom_subject(index, 4, settings).subject
+        points = np.random.default_rng(index).uniform(-1, 1, (50, 2))
+        np.testing.assert_array_equal(to_pixels(alone, points, 64), to_pixels(rendered, points, 64))
+    with pytest.raises(ValueError, match="expected 0 to 5"):
+        phantom_map(6, 4, settings)
