@@ -5,17 +5,20 @@ from typing import Any
 
 import dagster as dg
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from assets.images import from_uint16, to_uint16
-from assets.pairing.frames import Row
+from assets.pairing.frames import U8, Row
 from assets.pictures import to_png
 from assets.prealignment.asset import no_folds, windowed
+from assets.prealignment.lung_coordinates import reference_frame
 from assets.prealignment.preview import mean_image_sheet
+from assets.prealignment.settings import PrealignmentSettings
 from assets.prealignment.warp import dequantize, warp_image, warp_lungs
+from assets.registration.damaged_copies import damaged_displacements
 from assets.registration.folds import folded, folded_share
-from assets.registration.inference import load_network, refine, velocity_displacement
-from assets.registration.network import RegistrationNetwork
+from assets.registration.inference import Refiner, refine, refiner, registered_displacement
 from assets.registration.preview import field_sheet, loss_curve
 from assets.registration.settings import RefinementSettings, RegistrationSettings
 from assets.registration.training import fit
@@ -27,14 +30,14 @@ from resources.checkpoint_store import CheckpointStore
 from resources.dagster_shapes import PICTURE_BYTES, checked, column_schema, set_aside_table
 from resources.fitted import keep_or_fit
 from resources.incremental import Outcome, Refreshed, Task, row_key
-from resources.manifests import read_artifact
+from resources.manifests import Place, read_artifact, read_pointer
 from resources.partitions import COHORTS, SHARDS, all_shards_of, cohort_model
 from resources.progress import training_progress
 from resources.stage_config import config_schema
 from resources.stage_run import StageRun, Store, recipe, stage_run
 
-MODEL_VERSION = "1"
-REGISTRATION_VERSION = "1"
+MODEL_VERSION = "2"
+REGISTRATION_VERSION = "2"
 WEIGHT = "network."
 
 
@@ -46,13 +49,15 @@ def _fit(
     checkpoints = CheckpointStore(run.store, key)
     ids = [row["radiograph_id"] for row in rows]
     speak = training_progress(run.progress, "IT-DPR")
+    lungs = np.stack([read_artifact(run.store, masks[name])["lungs"] for name in ids])
     fitted = fit(
         np.stack([windowed(run, radiographs[name], masks[name]) for name in ids]),
-        np.stack([read_artifact(run.store, masks[name])["lungs"] for name in ids]),
+        lungs,
         np.stack([dequantize(read_artifact(run.store, row)["displacement"]) for row in rows]),
         reference["lungs"],
         settings,
         settings.seed,
+        damaged=_damaged(run, reference["lungs"], lungs, settings) if settings.reading != "R1" else None,
         device=device,
         progress=lambda step, losses: speak(step, settings.steps, losses),
         resume=checkpoints.load(),
@@ -68,6 +73,16 @@ def _fit(
     }
     columns |= {"settings": settings.model_dump_json(), "history_columns": names}
     return Outcome(columns, {**arrays, "history": history})
+
+
+def _damaged(run: StageRun, reference: U8, lungs: U8, settings: RegistrationSettings) -> npt.NDArray[np.float16]:
+    """IT-PR of every training radiograph by damaged masks, in the mode that its own was made in."""
+    upstream = next(place for place in run.parents if place.startswith("prealigned_radiographs@"))
+    pointer = read_pointer(run.store, Place(*upstream.split("@", 1)))
+    chosen = PrealignmentSettings.model_validate(pointer["settings"] if pointer else {})
+    frame = reference_frame(reference, chosen)
+    rng = np.random.default_rng(settings.seed)
+    return np.stack([damaged_displacements(frame, mask, settings.damaged_copies, chosen, rng) for mask in lungs])
 
 
 @dg.asset(
@@ -93,6 +108,12 @@ def registration_model(
     with stage_run(context, store, MODEL_VERSION) as run:
         settings = run.settings(RegistrationSettings)
         reference = run.model("reference_lung")
+        if settings.reading == "R2" and reference["kind"] != "medoid":
+            raise dg.Failure(
+                f"{run.cohort}: registration_model.reading R2 compares with the reference's radiograph; one "
+                f"of kind {reference['kind']} has none: set reference_lung.kind to medoid, or another reading",
+                allow_retries=False,
+            )
         rows = [row for row in run.ok("prealigned_radiographs") if row["split"] == "train"]
         rows = sorted(rows, key=lambda row: row["radiograph_id"])
         reference_arrays = read_artifact(run.store, reference)
@@ -115,10 +136,27 @@ def registration_model(
         )
 
 
+def trained_refiner(
+    model: Row, weights: Arrays, reference: Row, reference_arrays: Arrays, device: torch.device
+) -> Refiner:
+    """The network of a `registration_model` row, ready for the radiographs of its cohort.
+
+    Args:
+        model: the manifest's row.
+        weights: its arrays.
+        reference: row of `reference_lung`; a mean shape has no radiograph that could anchor the frame.
+        reference_arrays: its arrays.
+        device: where the network is to run.
+    """
+    state = {name[len(WEIGHT) :]: torch.from_numpy(value) for name, value in weights.items() if name.startswith(WEIGHT)}
+    image = from_uint16(reference_arrays["image"]) if reference["kind"] == "medoid" else None
+    settings = RegistrationSettings.model_validate_json(model["settings"])
+    return refiner(state, settings, image, reference_arrays["lungs"], device)
+
+
 def _refined(
     run: StageRun,
-    network: RegistrationNetwork,
-    trained: RegistrationSettings,
+    ready: Refiner,
     reference: Arrays,
     rows: tuple[Row, Row, Row],
     settings: RefinementSettings,
@@ -126,9 +164,9 @@ def _refined(
     radiograph, mask, prealigned = rows
     lungs = read_artifact(run.store, mask)["lungs"]
     image = windowed(run, radiograph, mask)
-    stored = read_artifact(run.store, prealigned)
-    velocity = refine(network, image, lungs, dequantize(stored["displacement"]), reference["lungs"], trained)
-    displacement = velocity_displacement(velocity, (image.shape[0], image.shape[1]), trained.integration_steps)
+    start = dequantize(read_artifact(run.store, prealigned)["displacement"])
+    velocity = refine(ready, image, lungs, start)
+    displacement = registered_displacement(velocity, start, ready.settings)
     warped = warp_lungs(lungs, displacement)
     inside = reference["lungs"] > 0
     overlap = dice(warped, reference["lungs"])
@@ -175,7 +213,7 @@ def registered_radiographs(
     """Every radiograph in the reference frame after IT-DPR; its velocity is stored, so the inverse is free."""
     with stage_run(context, store, REGISTRATION_VERSION) as run:
         settings = run.settings(RefinementSettings)
-        accelerator.torch_device()
+        device = accelerator.torch_device()
         by_stage = [
             {row["radiograph_id"]: row for row in run.ok(stage, run.partition)}
             for stage in ("radiographs", "lung_masks")
@@ -183,11 +221,7 @@ def registered_radiographs(
         prealigned = run.ok("prealigned_radiographs", run.partition)
         reference, model = run.model("reference_lung"), run.model("registration_model")
         reference_arrays, weights = read_artifact(run.store, reference), read_artifact(run.store, model)
-        trained = RegistrationSettings.model_validate_json(model["settings"])
-        state = {
-            name[len(WEIGHT) :]: torch.from_numpy(value) for name, value in weights.items() if name.startswith(WEIGHT)
-        }
-        network = load_network(state, trained)
+        ready = trained_refiner(model, weights, reference, reference_arrays, device)
         done = run.refresh(
             [
                 Task(
@@ -201,8 +235,7 @@ def registered_radiographs(
                     partial(
                         _refined,
                         run,
-                        network,
-                        trained,
+                        ready,
                         reference_arrays,
                         (by_stage[0][row["radiograph_id"]], by_stage[1][row["radiograph_id"]], row),
                         settings,
@@ -215,7 +248,7 @@ def registered_radiographs(
             done,
             REGISTERED,
             {"set_aside": set_aside_table(done.rows)},
-            partial(_pictures, run, done.rows, prealigned, trained),
+            partial(_pictures, run, done.rows, prealigned, ready.settings),
             [no_folds(done.rows), checked("lungs_registered", done.rows, settings.share_set_aside)],
         )
 
@@ -228,9 +261,9 @@ def _pictures(run: StageRun, rows: list[Row], prealigned: list[Row], trained: Re
     stored = [read_artifact(run.store, row) for row in chosen]
     after = [from_uint16(arrays["image"]) for arrays in stored]
     before = [from_uint16(read_artifact(run.store, before_by_id[row["radiograph_id"]])["image"]) for row in chosen]
-    first = after[0]
-    field = velocity_displacement(stored[0]["velocity"], (first.shape[0], first.shape[1]), trained.integration_steps)
+    start = dequantize(read_artifact(run.store, before_by_id[chosen[0]["radiograph_id"]])["displacement"])
+    field = registered_displacement(stored[0]["velocity"], start, trained)
     return {
-        "field": to_png(field_sheet(first, field, folded(field)), PICTURE_BYTES),
+        "field": to_png(field_sheet(after[0], field, folded(field)), PICTURE_BYTES),
         "mean_image": to_png(mean_image_sheet(before, after), PICTURE_BYTES),
     }

@@ -1,13 +1,40 @@
-"""Using a trained network: velocities of radiographs, and the displacements they stand for."""
+"""Using a trained network: velocities of radiographs, and the maps they stand for."""
+
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from assets.prealignment.warp import compose
+from assets.registration.anchor import anchor_velocity
 from assets.registration.fields import halve, integrate, resize_displacement, warp
-from assets.registration.network import RegistrationNetwork, empty_network, network_inputs, soft_lungs
+from assets.registration.network import CELL, RegistrationNetwork, empty_network, predict_velocity
 from assets.registration.settings import RegistrationSettings
+from assets.registration.views import copy_views, paired_views, soft_lungs, whole_views
+
+F32 = npt.NDArray[np.float32]
+U8 = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Refiner:
+    """A trained network with all that it needs of the reference.
+
+    Attributes:
+        network: in evaluation mode.
+        settings: those of the training.
+        lungs: soft lungs of the reference, (1, 2, h, w).
+        image: the reference radiograph, (1, 1, h, w), or None where the reference is a shape.
+        anchor: velocity (1, 2, h, w) of the reference itself, taken off everybody's; zero where it is a shape.
+    """
+
+    network: RegistrationNetwork
+    settings: RegistrationSettings
+    lungs: Tensor
+    image: Tensor | None
+    anchor: Tensor
 
 
 def load_network(
@@ -26,87 +53,129 @@ def load_network(
     return network.to(device or torch.device("cpu")).eval()
 
 
-def refine(
-    network: RegistrationNetwork,
-    image: npt.NDArray[np.float32],
-    lungs: npt.NDArray[np.uint8],
-    prealigned_displacement: npt.NDArray[np.float32],
-    reference_lungs: npt.NDArray[np.uint8],
+@torch.inference_mode()
+def refiner(
+    state: dict[str, Tensor],
     settings: RegistrationSettings,
-) -> npt.NDArray[np.float16]:
-    """Velocity of one radiograph; see `refine_batch`.
+    reference_image: F32 | None,
+    reference_lungs: U8,
+    device: torch.device | None = None,
+) -> Refiner:
+    """Make a trained network ready for the radiographs of a cohort.
+
+    R2 and R3 bring a radiograph to where the network believes that most people's anatomy lies. The reference deviates
+    from most people, too; its own velocity (`anchor.anchor_velocity`), taken off everybody's, makes it the frame's
+    origin again.
 
     Args:
-        network: from `load_network`.
-        image: (H, W) in [0, 1], windowed as in training.
-        lungs: uint8 (H, W).
-        prealigned_displacement: IT-PR, (2, H, W), backward map, reference grid -> image, pixels.
-        reference_lungs: uint8 (H, W).
+        state: weights, from `training.Fitted.state`.
         settings: those of the training.
+        reference_image: (H, W) in [0, 1], windowed as in training; None where the reference is a mean shape, which is
+            most people's anatomy already.
+        reference_lungs: uint8 (H, W).
+        device: where the network is to run; the CPU by default.
 
-    Returns:
-        float16 (2, H / 2, W / 2), pixels of the half grid; `velocity_displacement` integrates it.
+    Raises:
+        ValueError: the weights are of another architecture, sides of the reference don't fit the network, or R2 has no
+            image to compare with.
     """
-    fields = prealigned_displacement[None]
-    velocity: npt.NDArray[np.float16] = refine_batch(
-        network, image[None], lungs[None], fields, reference_lungs, settings
-    )[0]
-    return velocity
+    network = load_network(state, settings, device)
+    multiple = 2 * CELL * network.multiple
+    if any(side % multiple for side in reference_lungs.shape):
+        raise ValueError(f"reference_lungs has shape {reference_lungs.shape}; sides must be multiples of {multiple}")
+    where = next(network.parameters()).device
+    lungs = soft_lungs(torch.from_numpy(reference_lungs)[None]).to(where)
+    image = None if reference_image is None else halve(torch.from_numpy(reference_image)[None, None]).to(where)
+    anchor = torch.zeros_like(lungs)
+    if settings.reading == "R2" and image is None:
+        raise ValueError("reading R2 compares with the reference's image and got none; choose a medoid as reference")
+    bare = Refiner(network, settings, lungs, image, anchor)
+    if image is None or settings.reading == "R1":
+        return bare
+    origin = anchor_velocity(
+        lambda some: predict_velocity(network, _residual_views(bare, some)), image, lungs, settings
+    )
+    return replace(bare, anchor=origin)
 
 
 @torch.inference_mode()
-def refine_batch(
-    network: RegistrationNetwork,
-    images: npt.NDArray[np.float32],
-    lungs: npt.NDArray[np.uint8],
-    prealigned_displacements: npt.NDArray[np.float32],
-    reference_lungs: npt.NDArray[np.uint8],
-    settings: RegistrationSettings,
-    *,
-    autocast: bool = False,
-) -> npt.NDArray[np.float16]:
-    """Velocities of several radiographs, in float32 unless `autocast` runs the network in bfloat16.
-
-    The map that they stand for replaces the pre-alignment (it leads from the reference grid to the radiograph itself,
-    not to its pre-aligned copy), so the radiograph is warped by it directly.
+def refine(ready: Refiner, image: F32, lungs: U8, prealigned_displacement: F32) -> npt.NDArray[np.float16]:
+    """Velocity of one radiograph, in float32 until it is stored.
 
     Args:
-        network: from `load_network`, on any device.
-        images: (N, H, W) in [0, 1].
-        lungs: uint8 (N, H, W).
-        prealigned_displacements: (N, 2, H, W).
-        reference_lungs: uint8 (H, W).
-        settings: those of the training.
-        autocast: run the network in bfloat16.
+        ready: from `refiner`.
+        image: (H, W) in [0, 1], windowed as in training.
+        lungs: uint8 (H, W); only R1 looks at them.
+        prealigned_displacement: IT-PR, (2, H, W), backward map, reference grid -> image, pixels.
 
     Returns:
-        float16 (N, 2, H / 2, W / 2).
+        float16 (2, H / 2, W / 2), pixels of the half grid; `registered_displacement` makes the map of it.
 
     Raises:
-        ValueError: sides of the images are no multiples of twice the network's reduction.
+        ValueError: image, lungs and displacement are not on the reference's grid.
     """
-    if any(side % (2 * network.multiple) for side in images.shape[1:]):
-        raise ValueError(f"images have shape {images.shape}; sides must be multiples of {2 * network.multiple}")
-    device = next(network.parameters()).device
-    image = torch.from_numpy(images)[:, None].to(device)
-    displacement = torch.from_numpy(prealigned_displacements).to(device)
-    half = image.shape[-2] // 2, image.shape[-1] // 2
-    shown = slice(None) if settings.use_lungs else slice(0)
-    own = soft_lungs(torch.from_numpy(lungs).to(device))[:, shown]
-    reference = soft_lungs(torch.from_numpy(reference_lungs)[None].to(device))[:, shown]
-    field = resize_displacement(displacement, half)
-    inputs = network_inputs(halve(image), halve(warp(image, displacement)), field, own, reference)
-    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=autocast):
-        velocity = network(inputs)
-    stored: npt.NDArray[np.float16] = velocity.cpu().to(torch.float16).numpy()
+    size = ready.lungs.shape[2] * 2, ready.lungs.shape[3] * 2
+    if image.shape != size or lungs.shape != size or prealigned_displacement.shape != (2, *size):
+        raise ValueError(
+            f"image {image.shape}, lungs {lungs.shape} and displacement {prealigned_displacement.shape} must lie on "
+            f"the reference's grid {size}"
+        )
+    where = ready.lungs.device
+    whole = halve(torch.from_numpy(image)[None, None].to(where))
+    field = resize_displacement(torch.from_numpy(prealigned_displacement)[None].to(where), (size[0] // 2, size[1] // 2))
+    copy = warp(whole, field)
+    if ready.settings.reading == "R1":
+        own = soft_lungs(torch.from_numpy(lungs)[None].to(where))
+        views = whole_views(whole, copy, field, own, ready.lungs)
+    else:
+        views = _residual_views(ready, copy)
+    velocity = predict_velocity(ready.network, views) - ready.anchor
+    stored: npt.NDArray[np.float16] = velocity[0].cpu().to(torch.float16).numpy()
     return stored
+
+
+def registered_displacement(
+    velocity: npt.NDArray[np.float16], prealigned_displacement: F32, settings: RegistrationSettings
+) -> F32:
+    """The whole backward map of IT-DPR, reference grid -> radiograph: warp the radiograph itself by it, once.
+
+    Args:
+        velocity: from `refine`.
+        prealigned_displacement: IT-PR, (2, H, W). R1 replaces it, R2 and R3 are composed with it: the radiograph is
+            warped by IT-PR first, the outcome by the integrated velocity.
+        settings: those of the training.
+
+    Returns:
+        float32 (2, H, W), pixels.
+    """
+    size = prealigned_displacement.shape[1], prealigned_displacement.shape[2]
+    own = velocity_displacement(velocity, size, settings.integration_steps)
+    return own if settings.reading == "R1" else compose(prealigned_displacement, own)
+
+
+def registered_inverse(
+    velocity: npt.NDArray[np.float16], prealigned_inverse: F32, settings: RegistrationSettings
+) -> F32:
+    """The way back, radiograph's grid -> reference: for points, boxes and maps of the radiograph and the frame.
+
+    Args:
+        velocity: from `refine`.
+        prealigned_inverse: inverse of IT-PR, (2, H, W), on the radiograph's grid (`prealign_inverse`).
+        settings: those of the training.
+
+    Returns:
+        float32 (2, H, W): the point q of the radiograph lies at q + u(q) in the reference frame.
+    """
+    size = prealigned_inverse.shape[1], prealigned_inverse.shape[2]
+    own = velocity_displacement(-velocity, size, settings.integration_steps)
+    return own if settings.reading == "R1" else compose(own, prealigned_inverse)
 
 
 @torch.inference_mode()
 def velocity_displacement(
     velocity: npt.NDArray[np.float16], size: tuple[int, int], steps: int
 ) -> npt.NDArray[np.float32]:
-    """Displacement field that a stored velocity stands for; of the inverse map if given `-velocity`.
+    """Displacement field that a velocity stands for; of the inverse map if given `-velocity`.
 
     Args:
         velocity: (2, h, w), channel 0 = x, pixels of its own grid; float16 as stored, computed with in float32.
@@ -114,8 +183,7 @@ def velocity_displacement(
         steps: squarings, `RegistrationSettings.integration_steps`.
 
     Returns:
-        float32 (2, H, W) in pixels of the new grid: backward map, reference grid -> radiograph. Stored points of the
-        radiograph travel to the reference by the field of `-velocity`.
+        float32 (2, H, W) in pixels of the new grid.
 
     Raises:
         ValueError: not (2, h, w).
@@ -125,3 +193,9 @@ def velocity_displacement(
     half = integrate(torch.from_numpy(velocity.astype(np.float32))[None], steps)
     displacement: npt.NDArray[np.float32] = resize_displacement(half, size)[0].numpy()
     return displacement
+
+
+def _residual_views(ready: Refiner, copy: Tensor) -> Tensor:
+    if ready.settings.reading == "R3" or ready.image is None:
+        return copy_views(copy, ready.lungs)
+    return paired_views(copy, ready.image, ready.lungs)

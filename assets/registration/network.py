@@ -1,4 +1,4 @@
-"""The network: two views of one radiograph in, a velocity field out."""
+"""The network: views of one radiograph in, a velocity field out."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -8,14 +8,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
-from assets.registration.fields import halve
+from assets.registration.fields import identity_grid, resize_displacement
 from assets.registration.settings import RegistrationSettings
+from assets.registration.views import CHANNELS
 
 SLOPE = 0.2
 """Negative slope of the leaky rectifiers (VoxelMorph)."""
 
-FIELD_UNIT = 16.0
-"""The known displacement is shown to the network in this unit, half-grid pixels, so that it is about 1."""
+CELL = 2
+"""Side of the cells that the network of IT-DPR sees as one place."""
 
 FLOW_SPREAD = 1e-5
 """Spread of the initial weights of the velocity head: an untrained network is the identity (VoxelMorph)."""
@@ -67,8 +68,12 @@ class RegistrationNetwork(nn.Module):
 
 
 def build_network(settings: RegistrationSettings, generator: torch.Generator) -> RegistrationNetwork:
-    """Untrained network on the CPU, its weights drawn from `generator` alone."""
-    network = empty_network(settings)
+    """Untrained network of IT-DPR on the CPU, its weights drawn from `generator` alone."""
+    return draw_weights(empty_network(settings), generator)
+
+
+def draw_weights(network: RegistrationNetwork, generator: torch.Generator) -> RegistrationNetwork:
+    """The network with fresh weights: He's spread, no bias, and a velocity that is almost zero."""
     with torch.no_grad():
         for name, parameter in network.named_parameters():
             if name.endswith("bias"):
@@ -81,45 +86,25 @@ def build_network(settings: RegistrationSettings, generator: torch.Generator) ->
 
 
 def empty_network(settings: RegistrationSettings) -> RegistrationNetwork:
-    """Network whose weights are yet to be filled in."""
-    channels = 6 if settings.use_lungs else 4
+    """Network of IT-DPR whose weights are yet to be filled in."""
     widths = settings.encoder_features, settings.decoder_features, settings.final_features
-    network = RegistrationNetwork(channels, *widths)
+    network = RegistrationNetwork(CHANNELS[settings.reading] * CELL**2 + 2, *widths)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network
 
 
-def network_inputs(image: Tensor, prealigned: Tensor, field: Tensor, lungs: Tensor, reference: Tensor) -> Tensor:
-    """Channels that the network sees, on the half grid.
+def predict_velocity(network: RegistrationNetwork, views: Tensor) -> Tensor:
+    """Velocity (N, 2, h, w), pixels of the half grid, from views (N, C, h, w) on it.
 
-    Args:
-        image: (N, 1, h, w) in [0, 1], half grid.
-        prealigned: the same radiographs after pre-alignment, (N, 1, h, w) in [0, 1].
-        field: the pre-alignment's own displacement, (N, 2, h, w), half-grid pixels.
-        lungs: soft lungs of `image`, (N, 2, h, w) in [0, 1], channel 0 = patient-right; (N, 0, h, w) to leave them out.
-        reference: soft lungs of the reference, (1, 2, h, w) or (1, 0, h, w).
-
-    Returns:
-        (N, 6, h, w): image, copy, displacement, right minus left lung of image and reference; 4 channels without lungs.
+    The network works on cells of 2 x 2 pixels, whose values become channels beside the cell's position: deformations
+    are smooth, and a step costs a quarter.
     """
-    channels = [image, prealigned, field / FIELD_UNIT]
-    if lungs.shape[1]:
-        channels += [_sides(lungs), _sides(reference).expand(len(image), -1, -1, -1)]
-    return torch.cat(channels, dim=1).contiguous(memory_format=torch.channels_last)
-
-
-def soft_lungs(lungs: Tensor) -> Tensor:
-    """Labels (N, H, W), 0 / 1 = patient-right / 2, as soft masks on the half grid, (N, 2, H // 2, W // 2) in [0, 1]."""
-    return halve(one_hot(lungs))
-
-
-def one_hot(lungs: Tensor) -> Tensor:
-    """Labels (N, H, W) as masks (N, 2, H, W) of 0.0 and 1.0, channel 0 = patient-right."""
-    return torch.stack((lungs == 1, lungs == 2), dim=1).float()
-
-
-def _sides(lungs: Tensor) -> Tensor:
-    return lungs[:, :1] - lungs[:, 1:]
+    cells = F.pixel_unshuffle(views, CELL)
+    size = cells.shape[2], cells.shape[3]
+    span = cells.new_tensor([size[1] - 1, size[0] - 1]).view(1, 2, 1, 1)
+    place = (2 * identity_grid(size, cells) / span - 1).expand(len(cells), -1, -1, -1)
+    channels = torch.cat((cells, place), dim=1).contiguous(memory_format=torch.channels_last)
+    return resize_displacement(network(channels).float(), (views.shape[2], views.shape[3]))
 
 
 def _convolution(wide: int, narrow: int) -> nn.Conv2d:

@@ -14,9 +14,15 @@ MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 """What Adam remembers of a parameter."""
 
 
-def pack(network: RegistrationNetwork, optimizer: torch.optim.Adam, history: list[dict[str, float]]) -> TrainingState:
-    """Copies on the CPU: `network.<name>`, `adam.<name>.<moment>` and `history` (steps, 6) float64."""
+def pack(
+    network: RegistrationNetwork,
+    teacher: RegistrationNetwork,
+    optimizer: torch.optim.Adam,
+    history: list[dict[str, float]],
+) -> TrainingState:
+    """Copies on the CPU: `network.<name>`, `teacher.<name>`, `adam.<name>.<moment>`, `history` (steps, 6) float64."""
     state = {f"network.{name}": value for name, value in network.named_parameters()}
+    state |= {f"teacher.{name}": value for name, value in teacher.named_parameters()}
     for name, parameter in network.named_parameters():
         for moment in MOMENTS:
             state[f"adam.{name}.{moment}"] = optimizer.state[parameter][moment]
@@ -26,8 +32,13 @@ def pack(network: RegistrationNetwork, optimizer: torch.optim.Adam, history: lis
     return copied
 
 
-def unpack(state: TrainingState, network: RegistrationNetwork, optimizer: torch.optim.Adam) -> list[dict[str, float]]:
-    """Put a packed state into `network` and `optimizer`; returns the history.
+def unpack(
+    state: TrainingState, network: RegistrationNetwork, teacher: RegistrationNetwork, optimizer: torch.optim.Adam
+) -> list[dict[str, float]]:
+    """Put a packed state into `network`, `teacher` (the network of the round before) and `optimizer`.
+
+    Returns:
+        The history.
 
     Raises:
         ValueError: the state is of another network.
@@ -37,6 +48,8 @@ def unpack(state: TrainingState, network: RegistrationNetwork, optimizer: torch.
     if wanted != found or "history" not in state:
         raise ValueError("resume doesn't fit the network of these settings; drop the checkpoint and train anew")
     with torch.no_grad():
+        for name, parameter in teacher.named_parameters():
+            parameter.copy_(state[f"teacher.{name}"])
         for name, parameter in network.named_parameters():
             parameter.copy_(state[f"network.{name}"])
             optimizer.state[parameter] = {

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -10,15 +11,24 @@ import torch
 from torch import Tensor
 
 from assets.registration import losses
-from assets.registration.fields import halve, integrate, resize_displacement, warp
-from assets.registration.jitter import apply_exposure, draw_exposure
-from assets.registration.network import RegistrationNetwork, build_network, network_inputs, one_hot, soft_lungs
-from assets.registration.pose import draw_poses, follow_pose, pose_displacement
+from assets.registration.batches import Batch, Cohort, HalfCohort, draw_batch, half_cohort
+from assets.registration.fields import compose, integrate, warp
+from assets.registration.network import CELL, RegistrationNetwork, build_network, predict_velocity
 from assets.registration.settings import RegistrationSettings
 from assets.registration.state import TrainingState, pack, unpack
+from assets.registration.views import copy_views, paired_views
 
 Progress = Callable[[int, dict[str, float]], None]
 Checkpoint = Callable[[TrainingState], None]
+
+WARM_UP = 0.02
+"""Share of the steps over which the step size rises."""
+
+CHUNK = 16
+"""Radiographs that the teacher sees at once."""
+
+LARGEST_GRADIENT = 0.5
+"""Norm to which a gradient is cut: a batch of badly damaged masks would else throw the weights far off."""
 
 
 class TrainingStopped(RuntimeError):
@@ -49,26 +59,6 @@ class Fitted:
     history: list[dict[str, float]]
 
 
-@dataclass(frozen=True)
-class Cohort:
-    """Training arrays; see `fit`."""
-
-    images: npt.NDArray[np.float32]
-    lungs: npt.NDArray[np.uint8]
-    displacements: npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Batch:
-    """One step's tensors on the half grid: (B, C, h, w), intensities in [0, 1], fields in half-grid pixels."""
-
-    image: Tensor
-    prealigned: Tensor
-    lungs: Tensor
-    displacement: Tensor
-    exposures: Tensor
-
-
 def fit(
     images: npt.NDArray[np.float32],
     lungs: npt.NDArray[np.uint8],
@@ -77,25 +67,30 @@ def fit(
     settings: RegistrationSettings,
     seed: int,
     *,
+    damaged: npt.NDArray[np.float16] | None = None,
     device: torch.device | None = None,
     autocast: bool = False,
     progress: Progress | None = None,
     resume: TrainingState | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> Fitted:
-    """Train the network to reproduce, smoothly and invertibly, each radiograph's own pre-alignment.
+    """Train the network on pairs of a radiograph and its own copies, whose map is known.
 
-    Every pair is one radiograph and its pre-aligned copy, so nothing of another patient, healthy or not, can be
-    learned (Oh et al., Sci Rep 16:11125, 2026; the loss is ours). What is drawn at step t comes from (seed, t) alone,
-    so on a CPU with an unchanged number of threads a resumed training ends in the weights of an uninterrupted one.
+    Every pair is of one radiograph, so nothing of another patient, healthy or not, can be learned (Oh et al., Sci Rep
+    16:11125, 2026; pairs and loss are ours). The known map of the first round is the pre-alignment itself. It errs, by
+    what outlines cannot show; the network, which has to do right by all radiographs at once, errs less, so that each
+    further round starts from the maps that the network of the round before gives (congealing: Learned-Miller, TPAMI
+    2006). What is drawn at step t comes from (seed, t) alone, so on a CPU with an unchanged number of threads a
+    resumed training ends in the weights of an uninterrupted one.
 
     Args:
-        images: (N, H, W) in [0, 1]; H and W multiples of twice the network's reduction (64 with five levels).
+        images: (N, H, W) in [0, 1]; H and W multiples of four times the network's reduction (64 with four levels).
         lungs: uint8 (N, H, W), 0 background, 1 patient-right, 2 patient-left.
         displacements: IT-PR of each image, (N, 2, H, W): backward map, reference grid -> image, pixels.
         reference_lungs: uint8 (H, W).
-        settings: network, weights, schedule.
-        seed: seed of weights, batches and jitter.
+        settings: network, pairs, weights, schedule.
+        seed: seed of weights, batches and all that is random in them.
+        damaged: IT-PR by damaged masks, (N, K, 2, H / 2, W / 2), pixels of the half grid; none are shown without it.
         device: where to train; the CPU by default.
         autocast: run the network in bfloat16; fields and losses stay in float32.
         progress: called after every step with the step (from 0) and its loss terms.
@@ -108,40 +103,59 @@ def fit(
     """
     device = device or torch.device("cpu")
     network = build_network(settings, torch.Generator().manual_seed(seed)).to(device)
-    cohort = _checked_cohort(Cohort(images, lungs, displacements), reference_lungs, 2 * network.multiple)
-    optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
-    reference = soft_lungs(torch.from_numpy(reference_lungs)[None]).to(device)
-    history = unpack(resume, network, optimizer) if resume is not None else []
+    cohort = Cohort(images, lungs, displacements, damaged)
+    _check_cohort(cohort, reference_lungs, 2 * CELL * network.multiple)
+    whole = half_cohort(cohort, reference_lungs)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    teacher = deepcopy(network)
+    history = unpack(resume, network, teacher, optimizer) if resume is not None else []
+    known = whole if _round(len(history) - 1, settings) == 0 else _refined(whole, teacher, settings, autocast)
     for step in range(len(history), settings.steps):
-        batch = _draw_batch(cohort, settings, seed, step, device)
-        terms = _optimize(network, optimizer, batch, reference, settings, step, autocast)
+        if step and _round(step, settings) != _round(step - 1, settings):
+            teacher.load_state_dict(network.state_dict())
+            known = _refined(whole, teacher, settings, autocast)
+        batch = draw_batch(known, settings, seed, step, device)
+        terms = _optimize(network, optimizer, batch, known.reference.to(device), settings, step, autocast)
         history.append(terms)
         if progress is not None:
             progress(step, terms)
         if checkpoint is not None and (step + 1) % settings.checkpoint_every == 0:
-            checkpoint(pack(network, optimizer, history))
+            checkpoint(pack(network, teacher, optimizer, history))
     state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
     return Fitted(state, history)
 
 
-def _draw_batch(cohort: Cohort, settings: RegistrationSettings, seed: int, step: int, device: torch.device) -> Batch:
-    rng = np.random.default_rng([seed, step])
-    count = min(settings.batch_size, len(cohort.images))
-    rows = np.sort(rng.choice(len(cohort.images), count, replace=False))
-    image, lungs, displacement = (
-        torch.from_numpy(array[rows]).to(device)
-        for array in (cohort.images[:, None], cohort.lungs, cohort.displacements)
-    )
-    height, width = image.shape[-2:]
-    poses = torch.from_numpy(draw_poses(count, settings.pose_jitter, (height, width), rng)).to(device)
-    posed = warp(torch.cat((image, one_hot(lungs)), dim=1), pose_displacement(poses, (height, width)))
-    return Batch(
-        image=halve(posed[:, :1]),
-        prealigned=halve(warp(image, displacement)),
-        lungs=halve(posed[:, 1:]),
-        displacement=resize_displacement(follow_pose(displacement, poses), (height // 2, width // 2)),
-        exposures=torch.from_numpy(draw_exposure(2 * count, settings.jitter, rng)).to(device),
-    )
+def _round(step: int, settings: RegistrationSettings) -> int:
+    """Round of a step; rounds are equally long, and R1, which imitates the pre-alignment, has but one."""
+    if settings.reading == "R1":
+        return 0
+    return max(step, 0) * settings.rounds // settings.steps
+
+
+@torch.inference_mode()
+def _refined(
+    cohort: HalfCohort, teacher: RegistrationNetwork, settings: RegistrationSettings, autocast: bool
+) -> HalfCohort:
+    """The cohort with the maps that the teacher makes of its pre-alignments as the known ones."""
+    device = next(teacher.parameters()).device
+    maps = []
+    for first in range(0, len(cohort.images), CHUNK):
+        image, start = cohort.images[first : first + CHUNK], cohort.displacements[first : first + CHUNK]
+        copy = warp(image, start)
+        views = (
+            copy_views(copy, cohort.reference)
+            if settings.reading == "R3"
+            else paired_views(copy, copy, cohort.reference)
+        )
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=autocast):
+            velocity = predict_velocity(teacher, views.to(device))
+        maps.append(compose(start, integrate(velocity.cpu(), settings.integration_steps)))
+    return replace(cohort, known=torch.cat(maps))
+
+
+def _rate(step: int, settings: RegistrationSettings) -> float:
+    warm = min(1.0, (step + 1) / max(1.0, WARM_UP * settings.steps))
+    return settings.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * step / settings.steps))
 
 
 def _optimize(
@@ -154,8 +168,9 @@ def _optimize(
     autocast: bool,
 ) -> dict[str, float]:
     for group in optimizer.param_groups:
-        group["lr"] = settings.learning_rate * 0.5 * (1 + math.cos(math.pi * step / settings.steps))
-    velocity = _velocity(network, batch, reference, settings, autocast)
+        group["lr"] = _rate(step, settings)
+    with torch.autocast(batch.views.device.type, dtype=torch.bfloat16, enabled=autocast):
+        velocity = predict_velocity(network, batch.views)
     terms = _loss_terms(velocity, batch, reference, settings)
     total = (
         settings.field_weight * terms["field"]
@@ -168,30 +183,15 @@ def _optimize(
         raise TrainingStopped(step, values)
     optimizer.zero_grad(set_to_none=True)
     total.backward()  # type: ignore[no-untyped-call]
+    torch.nn.utils.clip_grad_norm_(network.parameters(), LARGEST_GRADIENT)
     optimizer.step()
     return {"step": float(step), **values}
 
 
-def _velocity(
-    network: RegistrationNetwork,
-    batch: Batch,
-    reference: Tensor,
-    settings: RegistrationSettings,
-    autocast: bool,
-) -> Tensor:
-    # jittered views go in, untouched ones into the loss: the network can't rely on gray values, the target stays clean
-    first, second = batch.exposures.chunk(2)
-    views = apply_exposure(batch.image, first), apply_exposure(batch.prealigned, second)
-    shown = slice(None) if settings.use_lungs else slice(0)
-    inputs = network_inputs(*views, batch.displacement, batch.lungs[:, shown], reference[:, shown])
-    with torch.autocast(inputs.device.type, dtype=torch.bfloat16, enabled=autocast):
-        velocity: Tensor = network(inputs)
-    return velocity.float()
-
-
 def _loss_terms(velocity: Tensor, batch: Batch, reference: Tensor, settings: RegistrationSettings) -> dict[str, Tensor]:
-    displacement = integrate(velocity, settings.integration_steps)
+    displacement = compose(batch.start, integrate(velocity, settings.integration_steps))
     warped = warp(torch.cat((batch.image, batch.lungs), dim=1), displacement)
+    fixed = warp(batch.image, batch.known)
     inside = reference.sum(1, keepdim=True)
     union = torch.maximum(inside, warped[:, 1:].detach().sum(1, keepdim=True))
     height, width = displacement.shape[-2:]
@@ -199,14 +199,14 @@ def _loss_terms(velocity: Tensor, batch: Batch, reference: Tensor, settings: Reg
     pixels = displacement.new_tensor([(2 * width - 1) / (width - 1), (2 * height - 1) / (height - 1)])
     pixels = pixels.view(1, 2, 1, 1)
     return {
-        "field": losses.field_distance(displacement * pixels, batch.displacement * pixels, inside),
-        "similarity": losses.intensity_difference(warped[:, :1], batch.prealigned, union),
-        "smoothness": losses.roughness(displacement),
+        "field": losses.field_distance(displacement * pixels, batch.known * pixels, inside),
+        "similarity": losses.intensity_difference(warped[:, :1], fixed, union),
+        "smoothness": losses.roughness(velocity),
         "dice": losses.overlap_loss(warped[:, 1:], reference),
     }
 
 
-def _checked_cohort(cohort: Cohort, reference_lungs: npt.NDArray[np.uint8], multiple: int) -> Cohort:
+def _check_cohort(cohort: Cohort, reference_lungs: npt.NDArray[np.uint8], multiple: int) -> None:
     count = len(cohort.images)
     if count == 0:
         raise ValueError("images is empty; registration needs at least one training radiograph with status ok")
@@ -217,6 +217,9 @@ def _checked_cohort(cohort: Cohort, reference_lungs: npt.NDArray[np.uint8], mult
         "displacements": (cohort.displacements.shape, (count, 2, *size)),
         "reference_lungs": (reference_lungs.shape, size),
     }
+    if cohort.damaged is not None:
+        copies, half = cohort.damaged.shape[1:2], tuple(side // 2 for side in size)
+        expected["damaged"] = (cohort.damaged.shape, (count, *copies, 2, *half))
     for name, (found, wanted) in expected.items():
         if found != wanted or len(size) != 2:
             raise ValueError(f"{name} has shape {found}; expected {wanted} to fit images (N, H, W)")
@@ -224,4 +227,3 @@ def _checked_cohort(cohort: Cohort, reference_lungs: npt.NDArray[np.uint8], mult
         raise ValueError(f"images are {size[0]} x {size[1]} pixels; both sides must be multiples of {multiple}")
     if not np.any(reference_lungs):
         raise ValueError("reference_lungs is empty; choose a reference with both lungs")
-    return cohort

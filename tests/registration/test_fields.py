@@ -162,6 +162,13 @@ def test_minus_velocity_is_the_inverse(seed: int) -> None:
     assert around[..., 12:-12, 12:-12].norm(dim=1).mean() < 0.05
 
 
+@pytest.mark.parametrize("steps", [0, 1, 4])
+def test_integration_gradient(steps: int) -> None:
+    # away from zero: bilinear reading has no derivative where it steps onto a pixel center
+    velocity = (smooth_field(14, 6, 0.5, sigma=2) + torch.tensor([0.71, -0.83]).view(1, 2, 1, 1)).requires_grad_()
+    assert torch.autograd.gradcheck(lambda field: integrate(field, steps), (velocity,), rtol=1e-4)
+
+
 def test_integration_is_equivariant_to_translation() -> None:
     velocity = torch.zeros(1, 2, 48, 48, dtype=torch.float64)
     velocity[..., 12:28, 12:28] = smooth_field(3, 16, 2, 3)

@@ -3,12 +3,18 @@ from itertools import pairwise
 import pytest
 import torch
 
-from assets.registration.network import RegistrationNetwork, build_network, network_inputs, soft_lungs
+from assets.registration.network import CELL, RegistrationNetwork, build_network, empty_network, predict_velocity
 from assets.registration.settings import RegistrationSettings
+from assets.registration.views import CHANNELS
 
 
 def count(network: torch.nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
+
+
+def shown(settings: RegistrationSettings, images: int = 2) -> torch.Tensor:
+    """Random views (images, C, 16, 24)."""
+    return torch.rand(images, CHANNELS[settings.reading], 16, 24, generator=torch.Generator().manual_seed(0))
 
 
 def test_layers_are_those_of_voxelmorph() -> None:
@@ -27,10 +33,13 @@ def test_layers_are_those_of_synthmorph(encoder: list[int], decoder: list[int], 
     assert count(network) == parameters
 
 
-def test_default_network_size() -> None:
-    # sum over convolutions of (9 wide + 1) narrow
-    settings = RegistrationSettings()
-    down = [6, *settings.encoder_features]
+@pytest.mark.parametrize("reading", ["R1", "R2", "R3"])
+@pytest.mark.parametrize("final", [None, [], [8, 4]])
+def test_network_size(reading: str, final: list[int] | None) -> None:
+    # sum over convolutions of (9 wide + 1) narrow; a cell's pixels and its two coordinates are channels
+    changed = {} if final is None else {"final_features": final}
+    settings = RegistrationSettings.model_validate({"reading": reading, **changed})
+    down = [CHANNELS[settings.reading] * CELL**2 + 2, *settings.encoder_features]
     skips = settings.encoder_features[::-1]
     below = [skips[0], *(d + s for d, s in zip(settings.decoder_features, skips, strict=True))]
     after = [below[-1], *settings.final_features, 2]
@@ -39,51 +48,44 @@ def test_default_network_size() -> None:
     assert count(build_network(settings, torch.Generator())) == expected
 
 
-@pytest.mark.parametrize("use_lungs", [True, False])
-def test_untrained_network_is_the_identity(tiny: RegistrationSettings, use_lungs: bool) -> None:
-    settings = tiny.model_copy(update={"use_lungs": use_lungs})
-    generator = torch.Generator().manual_seed(0)
-    network = build_network(settings, generator)
-    inputs = torch.rand(2, 6 if use_lungs else 4, 16, 24, generator=generator)
-    velocity = network(inputs)
+def test_untrained_network_is_the_identity(each: RegistrationSettings) -> None:
+    velocity = predict_velocity(build_network(each, torch.Generator().manual_seed(0)), shown(each))
     assert velocity.shape == (2, 2, 16, 24)
+    assert velocity.dtype == torch.float32
     assert 0 < velocity.abs().max() < 1e-3
 
 
-def test_weights_come_from_the_generator_alone(tiny: RegistrationSettings) -> None:
+def test_convention_velocity_is_in_pixels_of_the_views() -> None:
+    # one cell across and minus two down: 8 x 12 cells span 7 x 11 steps, 16 x 24 pixels span 15 x 23
+    settings = RegistrationSettings(encoder_features=[4], decoder_features=[4], final_features=[])
+    network = build_network(settings, torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        network.velocity.weight.zero_()
+        dict(network.named_parameters())["velocity.bias"].copy_(torch.tensor([1.0, -2.0]))
+    expected = torch.tensor([23 / 11, -2 * 15 / 7]).view(1, 2, 1, 1).expand(2, 2, 16, 24)
+    torch.testing.assert_close(predict_velocity(network, shown(settings)), expected)
+
+
+def test_the_network_knows_where_it_is(tiny: RegistrationSettings) -> None:
+    # convolutions alone give the same everywhere inside a constant image; positions tell left from right
+    network = build_network(tiny, torch.Generator().manual_seed(0))
+    velocity = predict_velocity(network, torch.full((1, CHANNELS[tiny.reading], 64, 64), 0.5))
+    inside = velocity[..., 24:40, 24:40]
+    assert inside.diff(dim=-1).abs().max() > 1e-3 * inside.abs().max()
+
+
+def test_weights_come_from_the_generator_alone(each: RegistrationSettings) -> None:
     before = torch.get_rng_state()
-    first, second, other = (build_network(tiny, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+    first, second, other = (build_network(each, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+    empty_network(each)
     assert torch.equal(torch.get_rng_state(), before)
     for name, value in first.state_dict().items():
         assert torch.equal(value, second.state_dict()[name])
     assert not torch.equal(first.velocity.weight, other.velocity.weight)
 
 
-def test_images_of_a_batch_do_not_see_each_other(tiny: RegistrationSettings) -> None:
-    generator = torch.Generator().manual_seed(0)
-    network = build_network(tiny, generator)
-    inputs = torch.rand(3, 6, 16, 16, generator=generator)
-    torch.testing.assert_close(network(inputs)[1:2], network(inputs[1:2]), atol=1e-8, rtol=1e-4)
-
-
-def test_convention_right_lung_is_positive() -> None:
-    lungs = torch.zeros(1, 16, 16, dtype=torch.uint8)
-    lungs[:, 4:12, 2:6], lungs[:, 4:12, 10:14] = 1, 2
-    soft = soft_lungs(lungs)
-    assert soft.shape == (1, 2, 8, 8)
-    channels = network_inputs(
-        torch.full((1, 1, 8, 8), 0.2), torch.full((1, 1, 8, 8), 0.4), torch.full((1, 2, 8, 8), 4.0), soft, soft
-    )
-    assert channels.shape == (1, 6, 8, 8)
-    # 4 px in units of 16
-    assert float(channels[0, 2:4].mean()) == pytest.approx(0.25)
-    assert channels[0, 0, 0, 0] == pytest.approx(0.2)
-    assert channels[0, 1, 0, 0] == pytest.approx(0.4)
-    for channel in (4, 5):
-        assert channels[0, channel, 4, :4].max() > 0.9
-        assert channels[0, channel, 4, 4:].min() < -0.9
-
-
-def test_lungs_may_be_left_out() -> None:
-    image, none = torch.rand(2, 1, 8, 8, generator=torch.Generator().manual_seed(0)), torch.zeros(2, 0, 8, 8)
-    assert network_inputs(image, image, torch.zeros(2, 2, 8, 8), none, none[:1]).shape == (2, 4, 8, 8)
+def test_images_of_a_batch_do_not_see_each_other(each: RegistrationSettings) -> None:
+    network, views = build_network(each, torch.Generator().manual_seed(0)), shown(each, 3)
+    alone = predict_velocity(network, views[1:2])
+    torch.testing.assert_close(predict_velocity(network, views)[1:2], alone, atol=1e-8, rtol=1e-4)
+    assert not torch.allclose(predict_velocity(network, views)[:1], alone, atol=1e-8, rtol=1e-4)

@@ -1,0 +1,84 @@
+"""Random smooth deformations that are known exactly: what the network learns to undo.
+
+Velocities are (N, 2, h, w), channel 0 = x, in pixels of their grid; integrated, they are backward maps on the
+reference grid, as every displacement field here.
+"""
+
+import math
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from assets.registration.fields import integrate
+from assets.registration.settings import RegistrationSettings
+
+_NEAR = 4 / 128
+"""An outline counts as near within this share of the grid's height."""
+
+
+def random_velocity(
+    count: int, size: tuple[int, int], settings: RegistrationSettings, rng: np.random.Generator
+) -> Tensor:
+    """Sum of smooth random fields, one a number of knots, of random amplitude.
+
+    Args:
+        count: fields.
+        size: (h, w) of the grid.
+        settings: `deformation`, `sideways`, `knots`.
+        rng: draws amplitudes and knots.
+
+    Returns:
+        float32 (count, 2, h, w), pixels of the grid.
+    """
+    velocity = torch.zeros(count, 2, *size)
+    largest = 1.5 * settings.deformation * size[0] / math.sqrt(len(settings.knots))
+    direction = torch.tensor([settings.sideways, 1.0]).view(1, 2, 1, 1)
+    for knots in settings.knots:
+        amplitude = torch.from_numpy(rng.uniform(0, largest, (count, 1, 1, 1)).astype(np.float32))
+        values = torch.from_numpy(rng.standard_normal((count, 2, knots, knots)).astype(np.float32))
+        velocity += F.interpolate(amplitude * direction * values, size=size, mode="bicubic", align_corners=True)
+    return velocity
+
+
+def outline_normals(reference: Tensor) -> Tensor:
+    """Unit normals of the reference's outlines, fading with the distance to them.
+
+    Args:
+        reference: soft lungs (1, 2, h, w) in [0, 1].
+
+    Returns:
+        (1, 2, h, w): of length 1 on an outline, 0 far away; `keep_outlines` projects with it.
+    """
+    masks = (reference[0] >= 0.5).cpu().numpy()
+    distance = np.min([_signed_distance(mask) for mask in masks], axis=0)
+    smooth = np.asarray(cv2.GaussianBlur(distance, (0, 0), 1.5), dtype=np.float32)
+    down, across = np.gradient(smooth)
+    fade = np.exp(-0.5 * (smooth / (_NEAR * len(smooth))) ** 2) / np.maximum(np.hypot(across, down), 1e-6)
+    return torch.from_numpy(np.stack([across * fade, down * fade])[None].astype(np.float32))
+
+
+def keep_outlines(velocity: Tensor, normals: Tensor) -> Tensor:
+    """The velocity without its part across the outlines: what flows along an outline leaves its shape alone."""
+    return velocity - (velocity * normals).sum(1, keepdim=True) * normals
+
+
+def draw_deformations(count: int, normals: Tensor, settings: RegistrationSettings, rng: np.random.Generator) -> Tensor:
+    """Displacements (count, 2, h, w) of random diffeomorphisms of the reference grid; a share keeps the outlines."""
+    velocity = random_velocity(count, (normals.shape[2], normals.shape[3]), settings, rng)
+    kept = torch.from_numpy(rng.random((count, 1, 1, 1)) < settings.outline_kept)
+    return integrate(torch.where(kept, keep_outlines(velocity, normals.cpu()), velocity), settings.integration_steps)
+
+
+def _signed_distance(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+    """Distance (h, w) to the outline of a mask, px: negative inside, positive outside."""
+    if not mask.any():
+        return np.full(mask.shape, float(sum(mask.shape)), np.float32)
+    inside, outside = (
+        np.asarray(cv2.distanceTransform(part.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE))
+        for part in (mask, ~mask)
+    )
+    return np.where(mask, 0.5 - inside, outside - 0.5).astype(np.float32)
