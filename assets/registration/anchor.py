@@ -7,12 +7,13 @@ import torch
 from torch import Tensor
 
 from assets.registration.appearance import vary_appearance
-from assets.registration.deformations import draw_deformations, outline_normals
+from assets.registration.deformations import draw_velocities, outline_normals
 from assets.registration.fields import compose, integrate, warp
 from assets.registration.settings import RegistrationSettings
 
 Predict = Callable[[Tensor], Tensor]
-CHUNK = 16
+PAIRS = 8
+"""Deformations that are drawn at once; each is used forth and back."""
 
 
 @torch.inference_mode()
@@ -27,21 +28,22 @@ def anchor_velocity(predict: Predict, image: Tensor, lungs: Tensor, settings: Re
         predict: copies (N, 1, h, w) -> velocities (N, 2, h, w).
         image: the reference radiograph, (1, 1, h, w) in [0, 1].
         lungs: soft lungs of the reference, (1, 2, h, w).
-        settings: `anchor_copies` how many; with 0 the network looks once, at the reference as it is, which is then
-            mapped onto itself exactly. `seed` and what deforms and varies a copy are those of the training.
+        settings: `anchor_pairs` how many pairs of copies; with 0 the network looks once, at the reference as it is,
+            which is then mapped onto itself. `seed` and what deforms and varies a copy are those of the training.
 
     Returns:
         Pixels of the half grid. It is a mean displacement of a pixel or two; that a velocity is no displacement
         matters less than a tenth of that.
     """
-    if settings.anchor_copies == 0:
+    if settings.anchor_pairs == 0:
         return predict(image)
     rng, generator = np.random.default_rng(settings.seed), torch.Generator().manual_seed(settings.seed)
     normals, found = outline_normals(lungs), []
-    for first in range(0, settings.anchor_copies, CHUNK):
-        count = min(CHUNK, settings.anchor_copies - first)
-        known = draw_deformations(count, normals, settings, rng)
-        copies = warp(image.cpu().expand(count, -1, -1, -1), known)
+    for first in range(0, settings.anchor_pairs, PAIRS):
+        drawn = draw_velocities(min(PAIRS, settings.anchor_pairs - first), normals, settings, rng)
+        # there and back, so that the deformations cancel and the network's answer to them remains
+        known = integrate(torch.cat((drawn, -drawn)), settings.integration_steps)
+        copies = warp(image.cpu().expand(len(known), -1, -1, -1), known)
         velocity = predict(vary_appearance(copies, settings.jitter, generator).to(image.device)).cpu()
         found.append(compose(known, integrate(velocity, settings.integration_steps)))
     return torch.cat(found).mean(0, keepdim=True).to(image.device)

@@ -19,6 +19,9 @@ from assets.registration.settings import RegistrationSettings
 _NEAR = 4 / 128
 """An outline counts as near within this share of the grid's height."""
 
+_SMOOTHING = 1.5 / 128
+"""Gaussian sigma of the distance to the outlines, share of the grid's height: normals must not jump at corners."""
+
 
 def random_velocity(
     count: int, size: tuple[int, int], settings: RegistrationSettings, rng: np.random.Generator
@@ -55,7 +58,7 @@ def outline_normals(reference: Tensor) -> Tensor:
     """
     masks = (reference[0] >= 0.5).cpu().numpy()
     distance = np.min([_signed_distance(mask) for mask in masks], axis=0)
-    smooth = np.asarray(cv2.GaussianBlur(distance, (0, 0), 1.5), dtype=np.float32)
+    smooth = np.asarray(cv2.GaussianBlur(distance, (0, 0), _SMOOTHING * len(distance)), dtype=np.float32)
     down, across = np.gradient(smooth)
     fade = np.exp(-0.5 * (smooth / (_NEAR * len(smooth))) ** 2) / np.maximum(np.hypot(across, down), 1e-6)
     return torch.from_numpy(np.stack([across * fade, down * fade])[None].astype(np.float32))
@@ -66,11 +69,36 @@ def keep_outlines(velocity: Tensor, normals: Tensor) -> Tensor:
     return velocity - (velocity * normals).sum(1, keepdim=True) * normals
 
 
-def draw_deformations(count: int, normals: Tensor, settings: RegistrationSettings, rng: np.random.Generator) -> Tensor:
-    """Displacements (count, 2, h, w) of random diffeomorphisms of the reference grid; a share keeps the outlines."""
+def trust_outlines(velocity: Tensor, normals: Tensor, doubt: float) -> Tensor:
+    """The velocity with less of its part across the outlines, the smaller that part is.
+
+    Masks place outlines more precisely than a network does, so that a small disagreement is the network's error; a
+    large one says that the mask is damaged. Of a speed s across an outline, the share s^2 / (s^2 + doubt^2) is kept.
+
+    Args:
+        velocity: (N, 2, h, w).
+        normals: (1, 2, h, w), from `outline_normals`; their fading lets velocities go further away.
+        doubt: speed of which half is kept, pixels of the grid; 0 keeps all.
+    """
+    if doubt == 0:
+        return velocity
+    fade = normals.norm(dim=1, keepdim=True)
+    across = (velocity * normals).sum(1, keepdim=True)
+    speed = across / fade.clamp(min=1e-6)
+    taken: Tensor = across * doubt**2 / (speed.square() + doubt**2)
+    return velocity - taken * normals
+
+
+def draw_velocities(count: int, normals: Tensor, settings: RegistrationSettings, rng: np.random.Generator) -> Tensor:
+    """Velocities (count, 2, h, w) of random deformations of the reference grid; a share keeps the outlines."""
     velocity = random_velocity(count, (normals.shape[2], normals.shape[3]), settings, rng)
     kept = torch.from_numpy(rng.random((count, 1, 1, 1)) < settings.outline_kept)
-    return integrate(torch.where(kept, keep_outlines(velocity, normals.cpu()), velocity), settings.integration_steps)
+    return torch.where(kept, keep_outlines(velocity, normals.cpu()), velocity)
+
+
+def draw_deformations(count: int, normals: Tensor, settings: RegistrationSettings, rng: np.random.Generator) -> Tensor:
+    """Displacements (count, 2, h, w) of random diffeomorphisms: `draw_velocities`, integrated."""
+    return integrate(draw_velocities(count, normals, settings, rng), settings.integration_steps)
 
 
 def _signed_distance(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:

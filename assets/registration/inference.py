@@ -9,6 +9,7 @@ from torch import Tensor
 
 from assets.prealignment.warp import compose
 from assets.registration.anchor import anchor_velocity
+from assets.registration.deformations import outline_normals, trust_outlines
 from assets.registration.fields import halve, integrate, resize_displacement, warp
 from assets.registration.network import CELL, RegistrationNetwork, empty_network, predict_velocity
 from assets.registration.settings import RegistrationSettings
@@ -27,6 +28,7 @@ class Refiner:
         settings: those of the training.
         lungs: soft lungs of the reference, (1, 2, h, w).
         image: the reference radiograph, (1, 1, h, w), or None where the reference is a shape.
+        normals: of the reference's outlines, (1, 2, h, w).
         anchor: velocity (1, 2, h, w) of the reference itself, taken off everybody's; zero where it is a shape.
     """
 
@@ -34,6 +36,7 @@ class Refiner:
     settings: RegistrationSettings
     lungs: Tensor
     image: Tensor | None
+    normals: Tensor
     anchor: Tensor
 
 
@@ -89,7 +92,7 @@ def refiner(
     anchor = torch.zeros_like(lungs)
     if settings.reading == "R2" and image is None:
         raise ValueError("reading R2 compares with the reference's image and got none; choose a medoid as reference")
-    bare = Refiner(network, settings, lungs, image, anchor)
+    bare = Refiner(network, settings, lungs, image, outline_normals(lungs).to(where), anchor)
     if image is None or settings.reading == "R1":
         return bare
     origin = anchor_velocity(
@@ -127,9 +130,11 @@ def refine(ready: Refiner, image: F32, lungs: U8, prealigned_displacement: F32) 
     if ready.settings.reading == "R1":
         own = soft_lungs(torch.from_numpy(lungs)[None].to(where))
         views = whole_views(whole, copy, field, own, ready.lungs)
+        velocity = predict_velocity(ready.network, views)
     else:
-        views = _residual_views(ready, copy)
-    velocity = predict_velocity(ready.network, views) - ready.anchor
+        velocity = predict_velocity(ready.network, _residual_views(ready, copy)) - ready.anchor
+        doubt = ready.settings.outline_doubt * size[0] / 2
+        velocity = trust_outlines(velocity, ready.normals, doubt)
     stored: npt.NDArray[np.float16] = velocity[0].cpu().to(torch.float16).numpy()
     return stored
 

@@ -61,7 +61,8 @@ class RegistrationSettings(BaseModel):
         default=6 / 256,
         ge=0,
         le=0.1,
-        description="R2, R3: largest amplitude of the known random deformations down the image, share of its height.",
+        description="R2, R3: largest spread of the known random deformations down the image, share of its height; "
+        "single places move up to about three times as far.",
     )
     sideways: float = Field(
         default=0.4,
@@ -110,12 +111,19 @@ class RegistrationSettings(BaseModel):
         description="R2, R3: rounds of equal length; from the second on, the known maps are those that the network of "
         "the round before made of the pre-alignments.",
     )
-    anchor_copies: int = Field(
-        default=128,
+    anchor_pairs: int = Field(
+        default=64,
         ge=0,
         le=1024,
-        description="R2, R3: deformed copies of the reference over which its own velocity is averaged; 0 for one look "
-        "at the reference as it is.",
+        description="R2, R3: pairs of copies of the reference, deformed forth and back, over which its own velocity is "
+        "averaged; 0 for one look at the reference as it is.",
+    )
+    outline_doubt: float = Field(
+        default=2 / 256,
+        ge=0,
+        le=0.1,
+        description="R2, R3: distance, share of the image's height, by which network and mask must disagree about the "
+        "place of an outline for the network to be followed half the way; 0 follows it all the way.",
     )
     steps: int = Field(default=3000, ge=1, description="Optimizer steps of all rounds.")
     batch_size: int = Field(default=8, ge=1, description="Images a step.")

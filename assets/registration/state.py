@@ -43,8 +43,9 @@ def unpack(
     Raises:
         ValueError: the state is of another network.
     """
-    wanted = {f"network.{name}": value.shape for name, value in network.named_parameters()}
-    found = {name: value.shape for name, value in state.items() if name.startswith("network.")}
+    owners = ("network", "teacher")
+    wanted = {f"{owner}.{name}": value.shape for owner in owners for name, value in network.named_parameters()}
+    found = {name: value.shape for name, value in state.items() if name.partition(".")[0] in owners}
     if wanted != found or "history" not in state:
         raise ValueError("resume doesn't fit the network of these settings; drop the checkpoint and train anew")
     with torch.no_grad():

@@ -7,7 +7,13 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from assets.prealignment.warp import warp_lungs
-from assets.registration.deformations import draw_deformations, keep_outlines, outline_normals, random_velocity
+from assets.registration.deformations import (
+    draw_deformations,
+    keep_outlines,
+    outline_normals,
+    random_velocity,
+    trust_outlines,
+)
 from assets.registration.folds import folded_share
 from assets.registration.settings import RegistrationSettings
 from assets.registration.views import one_hot
@@ -153,3 +159,21 @@ def test_default_deformations_do_not_fold(large_reference: Lungs, outline_kept: 
 def test_no_amplitude_is_no_deformation(large_reference: Lungs) -> None:
     settings = RegistrationSettings(deformation=0)
     assert not draw_deformations(3, normals_of(large_reference), settings, np.random.default_rng(0)).any()
+
+
+@given(speed=st.floats(0.01, 50), doubt=st.floats(0.1, 10), slide=st.floats(-5, 5))
+@hypothesis_settings(deadline=None, max_examples=30)
+def test_small_steps_across_an_outline_are_taken_back_large_ones_kept(speed: float, doubt: float, slide: float) -> None:
+    normals = torch.tensor([0.6, 0.8]).view(1, 2, 1, 1)
+    along = torch.tensor([-0.8, 0.6]).view(1, 2, 1, 1)
+    kept = trust_outlines(speed * normals + slide * along, normals, doubt)
+    # half is kept where speed and doubt are equal; what slides along the outline is left alone
+    expected = speed * speed**2 / (speed**2 + doubt**2)
+    torch.testing.assert_close(kept, expected * normals + slide * along, atol=1e-4, rtol=1e-4)
+
+
+def test_far_from_outlines_and_without_doubt_the_network_is_followed() -> None:
+    velocity = velocity_of()
+    assert torch.equal(trust_outlines(velocity, torch.zeros(1, 2, *velocity.shape[2:]), 3.0), velocity)
+    normals = torch.ones(1, 2, *velocity.shape[2:])
+    assert torch.equal(trust_outlines(velocity, normals, 0.0), velocity)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -6,6 +8,7 @@ from scipy.ndimage import gaussian_filter
 
 from assets.prealignment.warp import compose, dequantize, quantize, warp_image
 from assets.registration.batches import Cohort
+from assets.registration.deformations import trust_outlines
 from assets.registration.fields import halve, integrate, resize_displacement
 from assets.registration.folds import folded
 from assets.registration.inference import (
@@ -88,10 +91,22 @@ def test_velocities_are_the_networks_less_the_references_own(
     toy: Cohort, reference: Lungs, composed: RegistrationSettings
 ) -> None:
     anchored = moving_refiner(composed, reference, toy.images[0])
-    bare = Refiner(anchored.network, composed, anchored.lungs, anchored.image, torch.zeros_like(anchored.anchor))
+    bare = replace(anchored, anchor=torch.zeros_like(anchored.anchor))
     for row in (0, 4):
         whole, rest = (refined(ready, toy, row).astype(np.float32) for ready in (bare, anchored))
         np.testing.assert_allclose(rest, whole - anchored.anchor[0].numpy(), atol=1e-3 * np.abs(whole).max())
+
+
+def test_outlines_are_trusted_where_the_settings_say_so(
+    toy: Cohort, reference: Lungs, composed: RegistrationSettings
+) -> None:
+    trusting = composed.model_copy(update={"outline_doubt": 0.1})
+    followed = moving_refiner(composed, reference, toy.images[0])
+    held = replace(followed, settings=trusting)
+    free, kept = (torch.from_numpy(refined(ready, toy, 3).astype(np.float32))[None] for ready in (followed, held))
+    expected = trust_outlines(free, followed.normals, 0.1 * 16)
+    torch.testing.assert_close(kept, expected, atol=2e-3 * float(free.abs().max()), rtol=0)
+    assert not torch.allclose(free, kept, atol=1e-2)
 
 
 def test_a_mean_shape_has_no_anchor(toy: Cohort, reference: Lungs, tiny: RegistrationSettings) -> None:
