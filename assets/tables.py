@@ -144,13 +144,15 @@ REGISTRATION_REPORT = pa.schema(
         ("outline_px", pa.float64()),
         ("folded_share", pa.float64()),
         ("log_jacobian_sd", pa.float64()),
+        # Null for arms that have no inverse of their own.
         ("inverse_mean_px", pa.float64()),
         ("inverse_max_px", pa.float64()),
         ("lesion_area_ratio", pa.float64()),
         ("lesion_contrast_ratio", pa.float64()),
         ("ms", pa.float64()),
         ("peak_mib", pa.float64()),
-        # Of the arm, not of the row: its mean image of the measured normals against the unregistered one's.
+        # Of the arm, not of the row: its mean image of the measured normals against that by the lungs' box. Null for
+        # the box itself, and for none, whose lungs are of another scale.
         ("sharpness", pa.float64()),
         ("sharpness_low", pa.float64()),
         ("sharpness_high", pa.float64()),

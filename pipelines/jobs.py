@@ -12,11 +12,11 @@ DESCRIPTIONS = {
     "prealignment": "IT-PR: every lung of a shard into the reference's coordinates",
     "registration_training": "Train the cohort's IT-DPR network",
     "registration": "IT-DPR: every radiograph of a shard into the reference frame",
-    "peer_training": "Train the cohort's VoxelMorph and SynthMorph, the learned peers of IT-DPR",
-    "registration_measurement": "Measure every way of registering a cohort on the same test radiographs",
     "training": "Draw pseudo-pairs and train the requested translators of a cohort",
     "scoring": "Translate, subtract and score a shard's validation and test radiographs",
     "evaluate": "Measure every arm of a cohort and write the report",
+    "peer_training": "Train the cohort's VoxelMorph and SynthMorph, the learned peers of IT-DPR",
+    "registration_measurement": "Measure every way of registering a cohort on the same test radiographs",
 }
 
 jobs = [

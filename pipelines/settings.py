@@ -22,10 +22,10 @@ STAGE_SETTINGS: dict[str, type[BaseModel]] = {
     "prealigned_radiographs": PrealignmentSettings,
     "registration_model": RegistrationSettings,
     "registered_radiographs": RefinementSettings,
-    "registration_peers": PeerSettings,
-    "registration_report": ReportSettings,
     "pseudo_pairs": PairingSettings,
     "translator": TranslationSettings,
     "anomaly_maps": ScoringSettings,
     "evaluation": EvaluationSettings,
+    "registration_peers": PeerSettings,
+    "registration_report": ReportSettings,
 }

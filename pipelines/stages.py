@@ -56,13 +56,6 @@ STAGES = (
         (*MASKED, "reference_lung", "prealigned_radiographs", "registration_model"),
         "registration",
     ),
-    Stage("registration_peers", "cohort", (*MASKED, "reference_lung"), "peer_training"),
-    Stage(
-        "registration_report",
-        "cohort",
-        (*FRAMES, "registration_model", "registration_peers"),
-        "registration_measurement",
-    ),
     Stage(
         "pseudo_pairs",
         "cohort",
@@ -72,6 +65,14 @@ STAGES = (
     Stage("translator", "cohort", (*FRAMES, "pseudo_pairs"), "training"),
     Stage("anomaly_maps", "shard", (*FRAMES, "translator"), "scoring"),
     Stage("evaluation", "cohort", (*FRAMES, "translator", "anomaly_maps"), "evaluate"),
+    # No stage reads these two: at the end they hold nobody up, and their failure ends nothing else.
+    Stage("registration_peers", "cohort", (*MASKED, "reference_lung"), "peer_training"),
+    Stage(
+        "registration_report",
+        "cohort",
+        (*FRAMES, "registration_model", "registration_peers"),
+        "registration_measurement",
+    ),
 )
 STAGE_NAMES = tuple(stage.name for stage in STAGES)
 JOBS = {job: [stage.name for stage in STAGES if stage.job == job] for job in dict.fromkeys(s.job for s in STAGES)}

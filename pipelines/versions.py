@@ -20,10 +20,10 @@ VERSIONS = {
     "prealigned_radiographs": PREALIGNMENT_VERSION,
     "registration_model": MODEL_VERSION,
     "registered_radiographs": REGISTRATION_VERSION,
-    "registration_peers": PEERS,
-    "registration_report": REGISTRATION_REPORT,
     "pseudo_pairs": PAIRING,
     "translator": TRANSLATION,
     "anomaly_maps": SCORING,
     "evaluation": EVALUATION,
+    "registration_peers": PEERS,
+    "registration_report": REGISTRATION_REPORT,
 }

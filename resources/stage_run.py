@@ -251,6 +251,25 @@ def stage_run(context: dg.AssetExecutionContext, store: Store, version: str) -> 
         raise
 
 
+def upstream_settings(run: StageRun, stage: str, kind: type[S]) -> S:
+    """Settings that an upstream stage was run with, the same for every shard of this run's cohort.
+
+    Raises:
+        Failure: shards were made with different settings, or not at all.
+    """
+    pointers = {key: read_pointer(run.store, Place(stage, key)) for key in SHARDS_BY_COHORT[run.cohort]}
+    used = {key: pointer["settings"] if pointer else None for key, pointer in pointers.items()}
+    first = next(iter(used.values()))
+    odd = [key for key, settings in used.items() if settings is None or settings != first]
+    if odd:
+        raise dg.Failure(
+            f"{run.cohort}: {stage} was not run with one set of settings for all shards ({', '.join(odd)} differ or "
+            f"are missing); materialise {stage} for every shard with the same settings",
+            allow_retries=False,
+        )
+    return kind.model_validate(first)
+
+
 def recipe(run: StageRun, settings: BaseModel, inputs: Sequence[str]) -> str:
     """Fingerprint of what decides a model besides its training rows: version, settings, upstream models."""
     return fingerprint([run.stage, run.version, settings.model_dump(), list(inputs)])

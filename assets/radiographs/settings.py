@@ -10,7 +10,7 @@ class RadiographSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    # Networks halve the grid up to four times, so a side divisible by 16 never meets an odd grid.
+    # What small networks need; the default ones of registration and its peers need multiples of 64 and say so.
     size: int = Field(default=256, ge=32, le=2048, multiple_of=16, description="side of the square canvas, pixels")
     max_pixels: int = Field(
         default=64_000_000,

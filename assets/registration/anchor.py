@@ -17,7 +17,9 @@ PAIRS = 8
 
 
 @torch.inference_mode()
-def anchor_velocity(predict: Predict, image: Tensor, lungs: Tensor, settings: RegistrationSettings) -> Tensor:
+def anchor_velocity(
+    predict: Predict, image: Tensor, lungs: Tensor, settings: RegistrationSettings, pairs: int
+) -> Tensor:
     """Velocity (1, 2, h, w) by which the network would move the reference, averaged over many copies of it.
 
     A single look errs as much for the reference as for any radiograph, and its error would be everybody's. Copies
@@ -28,19 +30,20 @@ def anchor_velocity(predict: Predict, image: Tensor, lungs: Tensor, settings: Re
         predict: copies (N, 1, h, w) -> velocities (N, 2, h, w).
         image: the reference radiograph, (1, 1, h, w) in [0, 1].
         lungs: soft lungs of the reference, (1, 2, h, w).
-        settings: `anchor_pairs` how many pairs of copies; with 0 the network looks once, at the reference as it is,
-            which is then mapped onto itself. `seed` and what deforms and varies a copy are those of the training.
+        settings: those of the training: `seed`, and what deforms and varies a copy.
+        pairs: of copies, deformed forth and back; with 0 the network looks once, at the reference as it is, which is
+            then mapped onto itself.
 
     Returns:
         Pixels of the half grid. It is a mean displacement of a pixel or two; that a velocity is no displacement
         matters less than a tenth of that.
     """
-    if settings.anchor_pairs == 0:
+    if pairs == 0:
         return predict(image)
     rng, generator = np.random.default_rng(settings.seed), torch.Generator().manual_seed(settings.seed)
     normals, found = outline_normals(lungs), []
-    for first in range(0, settings.anchor_pairs, PAIRS):
-        drawn = draw_velocities(min(PAIRS, settings.anchor_pairs - first), normals, settings, rng)
+    for first in range(0, pairs, PAIRS):
+        drawn = draw_velocities(min(PAIRS, pairs - first), normals, settings, rng)
         # there and back, so that the deformations cancel and the network's answer to them remains
         known = integrate(torch.cat((drawn, -drawn)), settings.integration_steps)
         copies = warp(image.cpu().expand(len(known), -1, -1, -1), known)

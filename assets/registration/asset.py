@@ -1,6 +1,7 @@
 """IT-DPR: a deformable refinement learned only from an image and its own pre-aligned copy."""
 
-from functools import partial
+from collections.abc import Callable
+from functools import cache, partial
 from typing import Any
 
 import dagster as dg
@@ -30,11 +31,11 @@ from resources.checkpoint_store import CheckpointStore
 from resources.dagster_shapes import PICTURE_BYTES, checked, column_schema, set_aside_table
 from resources.fitted import keep_or_fit
 from resources.incremental import Outcome, Refreshed, Task, row_key
-from resources.manifests import Place, read_artifact, read_pointer
+from resources.manifests import read_artifact
 from resources.partitions import COHORTS, SHARDS, all_shards_of, cohort_model
 from resources.progress import training_progress
 from resources.stage_config import config_schema
-from resources.stage_run import StageRun, Store, recipe, stage_run
+from resources.stage_run import StageRun, Store, recipe, stage_run, upstream_settings
 
 MODEL_VERSION = "2"
 REGISTRATION_VERSION = "2"
@@ -57,7 +58,7 @@ def _fit(
         reference["lungs"],
         settings,
         settings.seed,
-        damaged=_damaged(run, reference["lungs"], lungs, settings) if settings.reading != "R1" else None,
+        damaged=_damaged(run, reference["lungs"], lungs, settings),
         device=device,
         progress=lambda step, losses: speak(step, settings.steps, losses),
         resume=checkpoints.load(),
@@ -75,11 +76,11 @@ def _fit(
     return Outcome(columns, {**arrays, "history": history})
 
 
-def _damaged(run: StageRun, reference: U8, lungs: U8, settings: RegistrationSettings) -> npt.NDArray[np.float16]:
+def _damaged(run: StageRun, reference: U8, lungs: U8, settings: RegistrationSettings) -> npt.NDArray[np.float16] | None:
     """IT-PR of every training radiograph by damaged masks, in the mode that its own was made in."""
-    upstream = next(place for place in run.parents if place.startswith("prealigned_radiographs@"))
-    pointer = read_pointer(run.store, Place(*upstream.split("@", 1)))
-    chosen = PrealignmentSettings.model_validate(pointer["settings"] if pointer else {})
+    if settings.reading == "R1" or settings.damaged == 0:
+        return None
+    chosen = upstream_settings(run, "prealigned_radiographs", PrealignmentSettings)
     frame = reference_frame(reference, chosen)
     rng = np.random.default_rng(settings.seed)
     return np.stack([damaged_displacements(frame, mask, settings.damaged_copies, chosen, rng) for mask in lungs])
@@ -137,7 +138,12 @@ def registration_model(
 
 
 def trained_refiner(
-    model: Row, weights: Arrays, reference: Row, reference_arrays: Arrays, device: torch.device
+    model: Row,
+    weights: Arrays,
+    reference: Row,
+    reference_arrays: Arrays,
+    refinement: RefinementSettings,
+    device: torch.device,
 ) -> Refiner:
     """The network of a `registration_model` row, ready for the radiographs of its cohort.
 
@@ -146,21 +152,23 @@ def trained_refiner(
         weights: its arrays.
         reference: row of `reference_lung`; a mean shape has no radiograph that could anchor the frame.
         reference_arrays: its arrays.
+        refinement: how the network is used.
         device: where the network is to run.
     """
     state = {name[len(WEIGHT) :]: torch.from_numpy(value) for name, value in weights.items() if name.startswith(WEIGHT)}
     image = from_uint16(reference_arrays["image"]) if reference["kind"] == "medoid" else None
     settings = RegistrationSettings.model_validate_json(model["settings"])
-    return refiner(state, settings, image, reference_arrays["lungs"], device)
+    return refiner(state, settings, image, reference_arrays["lungs"], refinement, device)
 
 
 def _refined(
     run: StageRun,
-    ready: Refiner,
+    bound: Callable[[], Refiner],
     reference: Arrays,
     rows: tuple[Row, Row, Row],
     settings: RefinementSettings,
 ) -> Outcome:
+    ready = bound()
     radiograph, mask, prealigned = rows
     lungs = read_artifact(run.store, mask)["lungs"]
     image = windowed(run, radiograph, mask)
@@ -221,7 +229,9 @@ def registered_radiographs(
         prealigned = run.ok("prealigned_radiographs", run.partition)
         reference, model = run.model("reference_lung"), run.model("registration_model")
         reference_arrays, weights = read_artifact(run.store, reference), read_artifact(run.store, model)
-        ready = trained_refiner(model, weights, reference, reference_arrays, device)
+        binding = (model, weights, reference, reference_arrays, settings, device)
+        # the anchor takes a second: only if there is a radiograph to register
+        bound = cache(lambda: trained_refiner(*binding))
         done = run.refresh(
             [
                 Task(
@@ -235,7 +245,7 @@ def registered_radiographs(
                     partial(
                         _refined,
                         run,
-                        ready,
+                        bound,
                         reference_arrays,
                         (by_stage[0][row["radiograph_id"]], by_stage[1][row["radiograph_id"]], row),
                         settings,
@@ -248,12 +258,12 @@ def registered_radiographs(
             done,
             REGISTERED,
             {"set_aside": set_aside_table(done.rows)},
-            partial(_pictures, run, done.rows, prealigned, ready.settings),
+            partial(_pictures, run, done.rows, prealigned, model),
             [no_folds(done.rows), checked("lungs_registered", done.rows, settings.share_set_aside)],
         )
 
 
-def _pictures(run: StageRun, rows: list[Row], prealigned: list[Row], trained: RegistrationSettings) -> dict[str, bytes]:
+def _pictures(run: StageRun, rows: list[Row], prealigned: list[Row], model: Row) -> dict[str, bytes]:
     before_by_id = {row["radiograph_id"]: row for row in prealigned}
     chosen = sorted((row for row in rows if row["status"] == "ok"), key=lambda row: row["radiograph_id"])[:40]
     if not chosen:
@@ -262,6 +272,7 @@ def _pictures(run: StageRun, rows: list[Row], prealigned: list[Row], trained: Re
     after = [from_uint16(arrays["image"]) for arrays in stored]
     before = [from_uint16(read_artifact(run.store, before_by_id[row["radiograph_id"]])["image"]) for row in chosen]
     start = dequantize(read_artifact(run.store, before_by_id[chosen[0]["radiograph_id"]])["displacement"])
+    trained = RegistrationSettings.model_validate_json(model["settings"])
     field = registered_displacement(stored[0]["velocity"], start, trained)
     return {
         "field": to_png(field_sheet(after[0], field, folded(field)), PICTURE_BYTES),

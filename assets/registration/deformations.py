@@ -8,13 +8,13 @@ import math
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from assets.registration.fields import integrate
 from assets.registration.settings import RegistrationSettings
+from assets.segmenter.damage import signed_distance
 
 _NEAR = 4 / 128
 """An outline counts as near within this share of the grid's height."""
@@ -56,8 +56,8 @@ def outline_normals(reference: Tensor) -> Tensor:
     Returns:
         (1, 2, h, w): of length 1 on an outline, 0 far away; `keep_outlines` projects with it.
     """
-    masks = (reference[0] >= 0.5).cpu().numpy()
-    distance = np.min([_signed_distance(mask) for mask in masks], axis=0)
+    masks = [mask for mask in (reference[0] >= 0.5).cpu().numpy() if mask.any()]
+    distance = np.min([-signed_distance(mask) for mask in masks], axis=0)
     smooth = np.asarray(cv2.GaussianBlur(distance, (0, 0), _SMOOTHING * len(distance)), dtype=np.float32)
     down, across = np.gradient(smooth)
     fade = np.exp(-0.5 * (smooth / (_NEAR * len(smooth))) ** 2) / np.maximum(np.hypot(across, down), 1e-6)
@@ -99,14 +99,3 @@ def draw_velocities(count: int, normals: Tensor, settings: RegistrationSettings,
 def draw_deformations(count: int, normals: Tensor, settings: RegistrationSettings, rng: np.random.Generator) -> Tensor:
     """Displacements (count, 2, h, w) of random diffeomorphisms: `draw_velocities`, integrated."""
     return integrate(draw_velocities(count, normals, settings, rng), settings.integration_steps)
-
-
-def _signed_distance(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
-    """Distance (h, w) to the outline of a mask, px: negative inside, positive outside."""
-    if not mask.any():
-        return np.full(mask.shape, float(sum(mask.shape)), np.float32)
-    inside, outside = (
-        np.asarray(cv2.distanceTransform(part.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE))
-        for part in (mask, ~mask)
-    )
-    return np.where(mask, 0.5 - inside, outside - 0.5).astype(np.float32)

@@ -12,7 +12,7 @@ from assets.registration.anchor import anchor_velocity
 from assets.registration.deformations import outline_normals, trust_outlines
 from assets.registration.fields import halve, integrate, resize_displacement, warp
 from assets.registration.network import CELL, RegistrationNetwork, empty_network, predict_velocity
-from assets.registration.settings import RegistrationSettings
+from assets.registration.settings import RefinementSettings, RegistrationSettings
 from assets.registration.views import copy_views, paired_views, soft_lungs, whole_views
 
 F32 = npt.NDArray[np.float32]
@@ -26,6 +26,7 @@ class Refiner:
     Attributes:
         network: in evaluation mode.
         settings: those of the training.
+        refinement: how the network is used.
         lungs: soft lungs of the reference, (1, 2, h, w).
         image: the reference radiograph, (1, 1, h, w), or None where the reference is a shape.
         normals: of the reference's outlines, (1, 2, h, w).
@@ -34,6 +35,7 @@ class Refiner:
 
     network: RegistrationNetwork
     settings: RegistrationSettings
+    refinement: RefinementSettings
     lungs: Tensor
     image: Tensor | None
     normals: Tensor
@@ -62,6 +64,7 @@ def refiner(
     settings: RegistrationSettings,
     reference_image: F32 | None,
     reference_lungs: U8,
+    refinement: RefinementSettings | None = None,
     device: torch.device | None = None,
 ) -> Refiner:
     """Make a trained network ready for the radiographs of a cohort.
@@ -76,6 +79,7 @@ def refiner(
         reference_image: (H, W) in [0, 1], windowed as in training; None where the reference is a mean shape, which is
             most people's anatomy already.
         reference_lungs: uint8 (H, W).
+        refinement: `anchor_pairs` and `outline_doubt`; the defaults where none are given.
         device: where the network is to run; the CPU by default.
 
     Raises:
@@ -92,13 +96,15 @@ def refiner(
     anchor = torch.zeros_like(lungs)
     if settings.reading == "R2" and image is None:
         raise ValueError("reading R2 compares with the reference's image and got none; choose a medoid as reference")
-    bare = Refiner(network, settings, lungs, image, outline_normals(lungs).to(where), anchor)
+    used = refinement or RefinementSettings()
+    bare = Refiner(network, settings, used, lungs, image, outline_normals(lungs).to(where), anchor)
     if image is None or settings.reading == "R1":
         return bare
-    origin = anchor_velocity(
-        lambda some: predict_velocity(network, _residual_views(bare, some)), image, lungs, settings
-    )
-    return replace(bare, anchor=origin)
+
+    def predict(copies: Tensor) -> Tensor:
+        return predict_velocity(network, _residual_views(bare, copies))
+
+    return replace(bare, anchor=anchor_velocity(predict, image, lungs, settings, used.anchor_pairs))
 
 
 @torch.inference_mode()
@@ -133,7 +139,7 @@ def refine(ready: Refiner, image: F32, lungs: U8, prealigned_displacement: F32) 
         velocity = predict_velocity(ready.network, views)
     else:
         velocity = predict_velocity(ready.network, _residual_views(ready, copy)) - ready.anchor
-        doubt = ready.settings.outline_doubt * size[0] / 2
+        doubt = ready.refinement.outline_doubt * size[0] / 2
         velocity = trust_outlines(velocity, ready.normals, doubt)
     stored: npt.NDArray[np.float16] = velocity[0].cpu().to(torch.float16).numpy()
     return stored

@@ -104,7 +104,7 @@ def predict_velocity(network: RegistrationNetwork, views: Tensor) -> Tensor:
     span = cells.new_tensor([size[1] - 1, size[0] - 1]).view(1, 2, 1, 1)
     place = (2 * identity_grid(size, cells) / span - 1).expand(len(cells), -1, -1, -1)
     channels = torch.cat((cells, place), dim=1).contiguous(memory_format=torch.channels_last)
-    return resize_displacement(network(channels).float(), (views.shape[2], views.shape[3]))
+    return resize_displacement(network(channels), (views.shape[2], views.shape[3]))
 
 
 def _convolution(wide: int, narrow: int) -> nn.Conv2d:

@@ -108,22 +108,8 @@ class RegistrationSettings(BaseModel):
         default=2,
         ge=1,
         le=8,
-        description="R2, R3: rounds of equal length; from the second on, the known maps are those that the network of "
+        description="R3: rounds of equal length; from the second on, the known maps are those that the network of "
         "the round before made of the pre-alignments.",
-    )
-    anchor_pairs: int = Field(
-        default=64,
-        ge=0,
-        le=1024,
-        description="R2, R3: pairs of copies of the reference, deformed forth and back, over which its own velocity is "
-        "averaged; 0 for one look at the reference as it is.",
-    )
-    outline_doubt: float = Field(
-        default=2 / 256,
-        ge=0,
-        le=0.1,
-        description="R2, R3: distance, share of the image's height, by which network and mask must disagree about the "
-        "place of an outline for the network to be followed half the way; 0 follows it all the way.",
     )
     steps: int = Field(default=3000, ge=1, description="Optimizer steps of all rounds.")
     batch_size: int = Field(default=8, ge=1, description="Images a step.")
@@ -150,10 +136,24 @@ class RegistrationSettings(BaseModel):
 
 
 class RefinementSettings(BaseModel):
-    """Which registered radiographs may go on."""
+    """How a trained network is used, and which registered radiographs may go on."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    anchor_pairs: int = Field(
+        default=64,
+        ge=0,
+        le=1024,
+        description="R2, R3: pairs of copies of the reference, deformed forth and back, over which its own velocity is "
+        "averaged; 0 for one look at the reference as it is.",
+    )
+    outline_doubt: float = Field(
+        default=2 / 256,
+        ge=0,
+        le=0.1,
+        description="R2, R3: distance, share of the image's height, by which network and mask must disagree about the "
+        "place of an outline for the network to be followed half the way; 0 follows it all the way.",
+    )
     smallest_dice: float = Field(
         default=0.85, ge=0, le=1, description="Overlap of registered and reference lungs below which a row needs review"
     )

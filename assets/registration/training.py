@@ -16,7 +16,7 @@ from assets.registration.fields import compose, integrate, warp
 from assets.registration.network import CELL, RegistrationNetwork, build_network, predict_velocity
 from assets.registration.settings import RegistrationSettings
 from assets.registration.state import TrainingState, pack, unpack
-from assets.registration.views import copy_views, paired_views
+from assets.registration.views import copy_views
 
 Progress = Callable[[int, dict[str, float]], None]
 Checkpoint = Callable[[TrainingState], None]
@@ -69,7 +69,6 @@ def fit(
     *,
     damaged: npt.NDArray[np.float16] | None = None,
     device: torch.device | None = None,
-    autocast: bool = False,
     progress: Progress | None = None,
     resume: TrainingState | None = None,
     checkpoint: Checkpoint | None = None,
@@ -92,7 +91,6 @@ def fit(
         seed: seed of weights, batches and all that is random in them.
         damaged: IT-PR by damaged masks, (N, K, 2, H / 2, W / 2), pixels of the half grid; none are shown without it.
         device: where to train; the CPU by default.
-        autocast: run the network in bfloat16; fields and losses stay in float32.
         progress: called after every step with the step (from 0) and its loss terms.
         resume: state that `checkpoint` received earlier in a training of the same data, settings and seed.
         checkpoint: receives a copy of the state every `settings.checkpoint_every` steps.
@@ -109,13 +107,13 @@ def fit(
     optimizer = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
     teacher = deepcopy(network)
     history = unpack(resume, network, teacher, optimizer) if resume is not None else []
-    known = whole if _round(len(history) - 1, settings) == 0 else _refined(whole, teacher, settings, autocast)
+    known = whole if _round(len(history) - 1, settings) == 0 else _refined(whole, teacher, settings)
     for step in range(len(history), settings.steps):
         if step and _round(step, settings) != _round(step - 1, settings):
             teacher.load_state_dict(network.state_dict())
-            known = _refined(whole, teacher, settings, autocast)
+            known = _refined(whole, teacher, settings)
         batch = draw_batch(known, settings, seed, step, device)
-        terms = _optimize(network, optimizer, batch, known.reference.to(device), settings, step, autocast)
+        terms = _optimize(network, optimizer, batch, known.reference.to(device), settings, step)
         history.append(terms)
         if progress is not None:
             progress(step, terms)
@@ -126,29 +124,25 @@ def fit(
 
 
 def _round(step: int, settings: RegistrationSettings) -> int:
-    """Round of a step; rounds are equally long, and R1, which imitates the pre-alignment, has but one."""
-    if settings.reading == "R1":
+    """Round of a step; rounds are equally long. Only R3 has several.
+
+    R1 imitates the pre-alignment, and R2, shown a copy beside itself, would find nothing to correct.
+    """
+    if settings.reading != "R3":
         return 0
     return max(step, 0) * settings.rounds // settings.steps
 
 
 @torch.inference_mode()
-def _refined(
-    cohort: HalfCohort, teacher: RegistrationNetwork, settings: RegistrationSettings, autocast: bool
-) -> HalfCohort:
+def _refined(cohort: HalfCohort, teacher: RegistrationNetwork, settings: RegistrationSettings) -> HalfCohort:
     """The cohort with the maps that the teacher makes of its pre-alignments as the known ones."""
     device = next(teacher.parameters()).device
     maps = []
     for first in range(0, len(cohort.images), CHUNK):
         image, start = cohort.images[first : first + CHUNK], cohort.displacements[first : first + CHUNK]
         copy = warp(image, start)
-        views = (
-            copy_views(copy, cohort.reference)
-            if settings.reading == "R3"
-            else paired_views(copy, copy, cohort.reference)
-        )
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=autocast):
-            velocity = predict_velocity(teacher, views.to(device))
+        views = copy_views(copy, cohort.reference)
+        velocity = predict_velocity(teacher, views.to(device))
         maps.append(compose(start, integrate(velocity.cpu(), settings.integration_steps)))
     return replace(cohort, known=torch.cat(maps))
 
@@ -165,12 +159,10 @@ def _optimize(
     reference: Tensor,
     settings: RegistrationSettings,
     step: int,
-    autocast: bool,
 ) -> dict[str, float]:
     for group in optimizer.param_groups:
         group["lr"] = _rate(step, settings)
-    with torch.autocast(batch.views.device.type, dtype=torch.bfloat16, enabled=autocast):
-        velocity = predict_velocity(network, batch.views)
+    velocity = predict_velocity(network, batch.views)
     terms = _loss_terms(velocity, batch, reference, settings)
     total = (
         settings.field_weight * terms["field"]

@@ -2,17 +2,15 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Any
 
 import dagster as dg
 import numpy as np
 import torch
 
-from assets.images import F32, from_uint16
+from assets.images import from_uint16
 from assets.pairing.asset import FRAMES_OF_COHORT, joined_rows
-from assets.pairing.frames import Alignment, FrameRows, Row, frame, frame_key
+from assets.pairing.frames import FrameRows, Row, frame_key
 from assets.peers.case import Align, Case
 from assets.peers.settings import PeerSettings
 from assets.peers.stored import PEERS, weights_of
@@ -22,102 +20,75 @@ from assets.prealignment.settings import PrealignmentSettings
 from assets.prealignment.warp import quantize
 from assets.radiographs.declaration import parse_declaration
 from assets.registration.asset import trained_refiner
+from assets.registration.settings import RefinementSettings
 from assets.registration_report.arms import ELSEWHERE, Methods, arms, chosen, inverses, trained_peer
-from assets.registration_report.mean_images import gain_lines
+from assets.registration_report.mean_images import (
+    MEASURED,
+    gain_columns,
+    measured_lines,
+    stored_lines,
+    stored_normals,
+)
 from assets.registration_report.measured import measure, one_thread, timed
 from assets.registration_report.preview import arm_sheet, checkerboard_sheet, field_grid_sheet, mean_image_sheet
-from assets.registration_report.registrations import Registrations, case_of, one_a_patient, truth_of
+from assets.registration_report.registrations import Asked, Registrations, asked, case_of, truth_of
+from assets.registration_report.scene import Scene, inputs_of, settings_of
 from assets.registration_report.settings import ArmName, ReportSettings
 from assets.registration_report.sharpness import Gain
-from assets.registration_report.summary import arm_lines, preserved
+from assets.registration_report.summary import arm_lines, arm_table
 from assets.registration_report.truth import Truth
+from assets.registration_report.verdicts import Verdict, lesions_preserved, no_folds, sharper_mean
 from assets.tables import CARRIED, REGISTRATION_REPORT
 from resources.arrays import Arrays
-from resources.dagster_shapes import PICTURE_BYTES, column_schema, set_aside_table, table
+from resources.dagster_shapes import PICTURE_BYTES, checked, column_schema, set_aside_table, table
 from resources.incremental import Outcome, Task, row_key
-from resources.manifests import Place, fingerprint, read_artifact, read_pointer
+from resources.manifests import fingerprint, read_artifact
 from resources.memory import with_peak
-from resources.partitions import COHORTS, SHARDS_BY_COHORT
+from resources.partitions import COHORTS
 from resources.stage_config import config_schema
-from resources.stage_run import StageRun, Store, stage_run
+from resources.stage_run import StageRun, Store, stage_run, upstream_settings
 
-VERSION = "1"
-# Frames that the stages before this one have stored of every radiograph: an arm, and what it is compared with.
-FRAMES: tuple[Alignment, ...] = ("none", "lung_box", "it_pr", "it_dpr")
-COMPARED = (
-    ("lung_box", "none"),
-    ("it_pr", "none"),
-    ("it_dpr", "none"),
-    ("it_pr", "lung_box"),
-    ("it_dpr", "it_pr"),
-)
-SHARPER = (("it_pr", "none"), ("it_dpr", "it_pr"))
-# Which radiographs a mean image is of.
-ALL, MEASURED = "all normals", "measured normals"
+VERSION = "2"
+ARM_KINDS = {"arm": "string"} | dict.fromkeys(("registered", "asked", "steps"), "int")
 GAIN_KINDS = {"of": "string", "arm": "string", "over": "string", "images": "int"} | dict.fromkeys(
     ("ratio", "low", "high"), "float"
 )
 SHEET_ROWS = 2
 
 
-@dataclass(frozen=True)
-class _Scene:
-    """What all rows of a report share.
-
-    Attributes:
-        reference: image and lungs of the reference.
-        row: its manifest row.
-        radiograph: manifest row of the radiograph that is the reference, None for a mean shape.
-        phantom: declared settings of a phantom cohort, None for a cohort of files.
-        ways: the arms to measure.
-        backs: the inverses of those that have their own.
-        made_by: arm -> keys of the models that it uses.
-    """
-
-    reference: Case
-    row: Row
-    radiograph: Row | None
-    phantom: dict[str, object] | None
-    ways: dict[ArmName, Align]
-    backs: dict[ArmName, Align]
-    made_by: dict[str, list[str]]
-
-
-def _scene(run: StageRun, settings: ReportSettings) -> _Scene:
+def _scene(run: StageRun, settings: ReportSettings) -> Scene:
     row, model, learned = (run.model(stage) for stage in ("reference_lung", "registration_model", "registration_peers"))
     stored = read_artifact(run.store, row)
-    reference = Case(from_uint16(stored["image"]), stored["lungs"])
-    methods = _methods(run, reference, stored, (row, model, learned))
+    refinement = upstream_settings(run, "registered_radiographs", RefinementSettings)
+    methods = _methods(run, stored, (row, model, learned), refinement)
     itself = {each["radiograph_id"]: each for each in run.ok("radiographs")}.get(row["radiograph_id"])
     declaration = parse_declaration(run.mapping)
     phantom = (declaration.phantom or {}) if declaration.kind == "phantom" else None
-    made_by: dict[str, list[str]] = {peer: [learned["key"], learned["artifact_digest"]] for peer in PEERS}
-    made_by["it_dpr"] = [model["key"], model["artifact_digest"]]
-    return _Scene(reference, row, itself, phantom, _asked(arms(methods), settings), inverses(methods), made_by)
+    models: dict[ArmName, Row] = {**dict.fromkeys(PEERS, learned), "it_dpr": model}
+    ways = _chosen(arms(methods), settings)
+    return Scene(methods.reference, row, itself, phantom, ways, inverses(methods), models, refinement)
 
 
-def _methods(run: StageRun, reference: Case, stored: Arrays, rows: tuple[Row, Row, Row]) -> Methods:
+def _methods(run: StageRun, stored: Arrays, rows: tuple[Row, Row, Row], refinement: RefinementSettings) -> Methods:
     row, model, learned = rows
-    # IT-PR with the settings of the stage that stored its fields
-    shard = Place("prealigned_radiographs", SHARDS_BY_COHORT[run.cohort][0])
-    prealignment = PrealignmentSettings.model_validate((read_pointer(run.store, shard) or {})["settings"])
+    prealignment = upstream_settings(run, "prealigned_radiographs", PrealignmentSettings)
     peers, their = read_artifact(run.store, learned), PeerSettings.model_validate_json(learned["settings"])
     return Methods(
-        reference,
-        reference_frame(reference.lungs, prealignment),
-        trained_refiner(model, read_artifact(run.store, model), row, stored, torch.device("cpu")),
+        Case(from_uint16(stored["image"]), stored["lungs"]),
+        reference_frame(stored["lungs"], prealignment),
+        trained_refiner(model, read_artifact(run.store, model), row, stored, refinement, torch.device("cpu")),
         {peer: trained_peer(weights_of(peers, peer), their) for peer in PEERS},
     )
 
 
-def _asked(ways: dict[ArmName, Align], settings: ReportSettings) -> dict[ArmName, Align]:
+def _chosen(ways: dict[ArmName, Align], settings: ReportSettings) -> dict[ArmName, Align]:
     try:
         return chosen(ways, settings.arms)
     except ValueError as error:
         raise dg.Failure(f"registration_report.arms: {error}", allow_retries=False) from None
 
 
-def _outcome(scene: _Scene, arm: ArmName, known: Callable[[], tuple[Case, Truth]]) -> Outcome:
+def _outcome(scene: Scene, arm: ArmName, known: Callable[[], tuple[Case, Truth]]) -> Outcome:
     moving, truth = known()
     (displacement, ms), peak = with_peak(partial(timed, scene.ways[arm], moving))
     peak = None if arm in ELSEWHERE else peak
@@ -126,7 +97,7 @@ def _outcome(scene: _Scene, arm: ArmName, known: Callable[[], tuple[Case, Truth]
     return Outcome({**columns, "ms": ms, "peak_mib": peak}, {"displacement": quantize(displacement)})
 
 
-def _tasks(run: StageRun, scene: _Scene, rows: Sequence[FrameRows]) -> list[Task]:
+def _tasks(run: StageRun, scene: Scene, rows: Sequence[Asked]) -> list[Task]:
     read = partial(read_artifact, run.store)
 
     @lru_cache(maxsize=1)
@@ -136,31 +107,33 @@ def _tasks(run: StageRun, scene: _Scene, rows: Sequence[FrameRows]) -> list[Task
 
     def task(position: int, arm: ArmName) -> Task:
         row = rows[position]
-        own = {"it_pr": [row.prealigned["key"]], "it_dpr": [row.registered["key"]]}.get(arm, [])
-        inputs = [row.radiograph["key"], row.lungs["key"], scene.row["key"], *own, *scene.made_by.get(arm, [])]
-        key = row_key(run.stage, run.version, {"arm": arm}, inputs)
+        key = row_key(run.stage, run.version, settings_of(scene, arm), inputs_of(scene, row, arm))
         carried = {name: row.radiograph[name] for name in CARRIED} | {"arm": arm}
         return Task(key, carried, partial(_outcome, scene, arm, partial(known, position)))
 
     return [task(position, arm) for position in range(len(rows)) for arm in scene.ways]
 
 
-def _gains(run: StageRun, scene: _Scene, done: Registrations, settings: ReportSettings) -> list[Row]:
-    """Sharpness of mean normal images: of the stored frames over all normals, of every arm over the measured ones."""
-    normals = one_a_patient(list(done.radiographs.values()))[: settings.sharpened]
-    frames = [key for row in normals for name in ("none", "it_pr", "it_dpr") for key in frame_key(name, row, "")]
+def _gains(
+    run: StageRun,
+    scene: Scene,
+    normals: dict[str, list[FrameRows]],
+    done: Registrations,
+    settings: ReportSettings,
+) -> list[Row]:
+    """Sharpness of mean normal images, from the store where nothing that they are of has changed."""
+    frames = {
+        of: [key for row in rows for name in ("none", "it_pr", "it_dpr") for key in frame_key(name, row, "")]
+        for of, rows in normals.items()
+    }
     drawn = settings.model_dump(include={"resamples", "bootstrap_seed"})
-    key = fingerprint([run.version, drawn, scene.row["key"], frames, [row["key"] for row in done.rows]])
+    measured = [done.normals(), [row["key"] for row in done.rows]]
+    key = fingerprint([run.version, drawn, scene.row["key"], frames, measured])
     path = f"{run.place.folder}/sharpness/{key}.json"
     stored = run.store.read_or_none(path)
     if stored is None:
         lungs = scene.reference.lungs
-        images: dict[str, list[F32]] = {
-            name: [frame(name, row, lungs, done.read).image for row in normals] for name in FRAMES
-        }
-        over_none = [(arm, "none") for arm in done.arms if arm != "none"]
-        lines = gain_lines(ALL, COMPARED, images, lungs, settings)
-        lines += gain_lines(MEASURED, over_none, done.warped(done.normals()), lungs, settings)
+        lines = stored_lines(normals, lungs, done.read, settings) + measured_lines(done, lungs, settings)
         stored = json.dumps(lines).encode()
         run.store.write(path, stored)
     gains: list[Row] = json.loads(stored)
@@ -177,12 +150,13 @@ def _gains(run: StageRun, scene: _Scene, done: Registrations, settings: ReportSe
     config_schema=config_schema(ReportSettings),
     metadata=column_schema(REGISTRATION_REPORT),
     check_specs=[
+        dg.AssetCheckSpec("measured", asset="registration_report", description="Few registrations fail"),
         dg.AssetCheckSpec("it_dpr_no_folds", asset="registration_report", description="IT-DPR folds no lung"),
         dg.AssetCheckSpec(
             "lesions_preserved", asset="registration_report", description="IT-DPR keeps lesions' area and contrast"
         ),
         dg.AssetCheckSpec(
-            "sharper_mean", asset="registration_report", description="The mean normal image sharpens at every step"
+            "sharper_mean", asset="registration_report", description="The mean of unseen normals sharpens at every step"
         ),
     ],
 )
@@ -192,64 +166,40 @@ def registration_report(context: dg.AssetExecutionContext, store: Store) -> dg.M
         settings = run.settings(ReportSettings)
         joined = joined_rows(run)
         scene = _scene(run, settings)
-        test = [row for row in joined.values() if row.radiograph["split"] == "test"]
+        radiographs = asked(
+            run.ok("radiographs"), run.ok("lung_masks"), run.ok("prealigned_radiographs"), "test", settings.radiographs
+        )
         with one_thread():
-            done = run.refresh(_tasks(run, scene, test[: settings.radiographs]))
+            done = run.refresh(_tasks(run, scene, list(radiographs.values())))
         rows = [row for row in done.rows if row["status"] == "ok"]
-        registrations = Registrations(rows, list(scene.ways), joined, partial(read_artifact, run.store))
-        gains = _gains(run, scene, registrations, settings)
+        registered = {str(arm): sum(row["arm"] == arm for row in rows) for arm in scene.ways}
+        working = [arm for arm, count in registered.items() if count]
+        registrations = Registrations(rows, working, radiographs, partial(read_artifact, run.store))
+        gains = _gains(run, scene, stored_normals(joined, settings.sharpened), registrations, settings)
         for row in done.rows:
-            row |= _gain_columns(row["arm"], gains)
-        lines = arm_lines(rows)
+            row |= gain_columns(row["arm"], gains)
+        lines = arm_lines(registrations.common())
+        by_arm = arm_table(registered, len(radiographs), scene.steps, lines)
         metadata = {
-            "arms": _arm_table(lines),
+            "arms": table(by_arm, {name: ARM_KINDS.get(name, "float") for name in by_arm[0]}),
             "sharpness": table(gains, GAIN_KINDS),
             "set_aside": set_aside_table(done.rows),
         }
-        checks = [_no_folds(rows), _lesions_preserved(lines), _sharper_mean(gains)]
+        checks = [
+            checked("measured", done.rows, settings.share_set_aside),
+            _check("it_dpr_no_folds", no_folds(rows)),
+            _check("lesions_preserved", lesions_preserved(lines)),
+            _check("sharper_mean", sharper_mean(gains)),
+        ]
         return run.finish(
             done, REGISTRATION_REPORT, metadata, partial(_pictures, scene.reference, registrations, gains), checks
         )
 
 
-def _gain_columns(arm: str, gains: list[Row]) -> Row:
-    gain = next((each for each in gains if (each["of"], each["arm"]) == (MEASURED, arm)), {})
-    names = {"sharpness": "ratio", "sharpness_low": "low", "sharpness_high": "high"}
-    # None, too, must replace what a reused row holds from an earlier report
-    return {column: gain.get(name) for column, name in names.items()}
-
-
-def _arm_table(lines: dict[str, dict[str, float | None]]) -> dg.TableMetadataValue:
-    rows = [{"arm": arm, **line} for arm, line in lines.items()]
-    names = [name for name in REGISTRATION_REPORT.names if rows and name in rows[0]]
-    return table(rows, {name: "string" if name == "arm" else "float" for name in names})
-
-
-def _checked(name: str, passed: bool, metadata: dict[str, Any]) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(check_name=name, passed=passed, severity=dg.AssetCheckSeverity.WARN, metadata=metadata)
-
-
-def _no_folds(rows: list[Row]) -> dg.AssetCheckResult:
-    shares = [row["folded_share"] for row in rows if row["arm"] == "it_dpr"]
-    worst = max(shares, default=0.0)
-    return _checked("it_dpr_no_folds", worst == 0.0, {"radiographs": len(shares), "largest_folded_share": worst})
-
-
-def _lesions_preserved(lines: dict[str, dict[str, float | None]]) -> dg.AssetCheckResult:
-    line = lines.get("it_dpr", {})
-    ratios = {name: line.get(name) for name in ("lesion_area_ratio", "lesion_contrast_ratio")}
-    kept = preserved(ratios)
-    known = {name: ratio for name, ratio in ratios.items() if ratio is not None}
-    return _checked("lesions_preserved", kept is not False, known or {"note": "no lesion masks with a known true map"})
-
-
-def _sharper_mean(gains: list[Row]) -> dg.AssetCheckResult:
-    lows = {
-        f"{each['arm']} over {each['over']}": each["low"]
-        for each in gains
-        if each["of"] == ALL and (each["arm"], each["over"]) in SHARPER
-    }
-    return _checked("sharper_mean", len(lows) == len(SHARPER) and min(lows.values()) > 1, lows)
+def _check(name: str, verdict: Verdict) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        check_name=name, passed=verdict.passed, severity=dg.AssetCheckSeverity.WARN, metadata=dict(verdict.figures)
+    )
 
 
 def _pictures(reference: Case, done: Registrations, gains: list[Row]) -> dict[str, bytes]:

@@ -9,6 +9,10 @@ and vessels, and the contrast would change by anatomy: on phantoms under their t
 then spread over 0.87 to 1.13, those of the carried ring over 0.985 to 1.015. A carried mean takes its pixels from
 inside its mask alone, so what remains is how the map weighs the parts of lesion and ring: it falls where the dense core
 is squeezed more than the rim. The dimming of sharp edges by interpolation, alike in every method, is left out.
+
+The contrast cannot show that a lesion is washed out by squeezing it as a whole: the mask is carried with its pixels and
+shrinks with them. The area shows squeezing, the contrast shows dimming; neither says that a lesion is preserved
+without the other.
 """
 
 from dataclasses import dataclass

@@ -15,14 +15,7 @@ from assets.peers.case import Align, Case
 from assets.prealignment.warp import warp_image, warp_lungs
 from assets.registration.folds import folded_share, log_jacobian_spread
 from assets.registration_report.lesions import lesion_preservation
-from assets.registration_report.measures import (
-    hd95,
-    inverse_consistency,
-    landmark_errors,
-    lung_dice,
-    numeric_inverse,
-    outline_error,
-)
+from assets.registration_report.measures import hd95, inverse_consistency, landmark_errors, lung_dice, outline_error
 from assets.registration_report.truth import Truth
 
 # SimpleITK's generated wrappers carry no types.
@@ -53,14 +46,14 @@ def timed(align: Align, moving: Case) -> tuple[F32, float]:
 def measure(
     reference: Case, moving: Case, displacement: F32, truth: Truth, inverse: F32 | None = None
 ) -> dict[str, float | None]:
-    """Columns of one registration, named as in the report's table; None where no truth is known.
+    """Columns of one registration, named as in the report's table; None where no truth or no inverse is known.
 
     Args:
         reference: the reference lungs.
         moving: the radiograph.
         displacement: (2, H, W), backward map, reference grid -> radiograph, pixels.
         truth: what is known besides.
-        inverse: (2, H, W), the arm's own map back, radiograph -> reference; found numerically for arms without one.
+        inverse: (2, H, W), the arm's own map back, radiograph's grid -> reference; None for an arm that has none.
 
     Returns:
         Landmark errors, overlap of the lungs (Dice, distances of the outlines), folds, volume change and inverse
@@ -68,8 +61,6 @@ def measure(
     """
     inside = reference.lungs > 0
     warped = warp_lungs(moving.lungs, displacement)
-    back = numeric_inverse(displacement) if inverse is None else inverse
-    mean, largest = inverse_consistency(displacement, back, inside)
     return {
         **_landmarks(displacement, truth),
         "dice": lung_dice(warped, reference.lungs),
@@ -77,8 +68,7 @@ def measure(
         "outline_px": outline_error(warped, reference.lungs),
         "folded_share": folded_share(displacement, inside),
         "log_jacobian_sd": log_jacobian_spread(displacement, inside),
-        "inverse_mean_px": mean,
-        "inverse_max_px": largest,
+        **_way_back(displacement, inverse, inside),
         **_lesion(moving, displacement, truth),
     }
 
@@ -90,10 +80,22 @@ def _landmarks(displacement: F32, truth: Truth) -> dict[str, float | None]:
     return {"landmark_px_mean": float(errors.mean()), "landmark_px_p90": float(np.percentile(errors, 90))}
 
 
+def _way_back(displacement: F32, inverse: F32 | None, inside: npt.NDArray[np.bool_]) -> dict[str, float | None]:
+    if inverse is None:
+        return {"inverse_mean_px": None, "inverse_max_px": None}
+    mean, largest = inverse_consistency(displacement, inverse, inside)
+    return {"inverse_mean_px": mean, "inverse_max_px": largest}
+
+
 def _lesion(moving: Case, displacement: F32, truth: Truth) -> dict[str, float | None]:
+    unknown: dict[str, float | None] = {"lesion_area_ratio": None, "lesion_contrast_ratio": None}
     if truth.lesion is None or truth.displacement is None or not truth.lesion.any():
-        return {"lesion_area_ratio": None, "lesion_contrast_ratio": None}
-    ratios = lesion_preservation(moving.image, truth.lesion, displacement, truth.displacement, lungs=moving.lungs)
+        return unknown
+    try:
+        ratios = lesion_preservation(moving.image, truth.lesion, displacement, truth.displacement, lungs=moving.lungs)
+    except ValueError:
+        # one grid and a lesion being given, only this is left: the reference's frame does not show where it lies
+        return unknown
     return {"lesion_area_ratio": ratios.area, "lesion_contrast_ratio": ratios.contrast}
 
 

@@ -17,10 +17,6 @@ F64 = npt.NDArray[np.float64]
 U8 = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
 
-_DAMPING = 0.5
-_CONVERGED = 1e-3
-_ITERATIONS = 100
-
 
 def landmark_errors(
     fixed_landmarks: npt.NDArray[np.floating], moving_landmarks: npt.NDArray[np.floating], displacement: F32
@@ -114,31 +110,6 @@ def inverse_consistency(displacement: F32, inverse: F32, region: Mask) -> tuple[
         )
     missed = np.hypot(*compose(inverse, displacement).astype(np.float64))[region.astype(bool)]
     return float(missed.mean()), float(missed.max())
-
-
-def numeric_inverse(displacement: F32) -> F32:
-    """Inverse v of a field u, u(p + v(p)) + v(p) = 0, for methods that give none.
-
-    Damped fixed-point iteration, v <- (v - u(id + v)) / 2, to 0.001 px or 100 steps. It converges where stretches are
-    positive and below 4; the undamped one, only below 2. Where the field folds there is no inverse and the last step
-    is returned: `inverse_consistency` then shows it. Beyond the grid the field counts as constant.
-
-    Args:
-        displacement: (2, H, W), pixels, channel 0 = x; both grids have its size.
-
-    Returns:
-        float32 (2, H, W): backward map, moving grid -> reference image.
-
-    Source: Chen et al. 2008, doi:10.1118/1.2816107.
-    """
-    inverse = -np.asarray(displacement, dtype=np.float32)
-    for _ in range(_ITERATIONS):
-        # what is left of the way after v and u
-        residual = compose(displacement, inverse)
-        inverse = inverse - np.float32(_DAMPING) * residual
-        if float(np.abs(residual).max()) < _CONVERGED:
-            break
-    return inverse
 
 
 def _outline_distances(warped: U8, reference: U8) -> list[tuple[F64, F64]]:

@@ -7,18 +7,42 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from assets.images import F32
-from assets.pairing.frames import FrameRows, Read, Row, frame
+from assets.images import F32, from_uint16
+from assets.pairing.frames import Read, Row
 from assets.peers.case import Case
 from assets.prealignment.warp import dequantize, warp_image
 from assets.radiographs.phantom.settings import PhantomSettings
+from assets.radiographs.photometric import apply_window
 from assets.registration_report.truth import Drawn, Truth, phantom_displacement
 
 
-def case_of(rows: FrameRows, read: Read) -> Case:
+@dataclass(frozen=True)
+class Asked:
+    """Manifest rows of a radiograph that every arm is asked to register, up to IT-PR.
+
+    IT-DPR's own row is none of them: a radiograph on which that stage failed is asked for, too.
+    """
+
+    radiograph: Row
+    lungs: Row
+    prealigned: Row
+
+
+def asked(
+    radiographs: Sequence[Row], lungs: Sequence[Row], prealigned: Sequence[Row], split: str, at_most: int
+) -> dict[str, Asked]:
+    """The first radiographs of a split that have a row in all three stages, by id and in its order."""
+    by_stage = [{row["radiograph_id"]: row for row in rows} for rows in (radiographs, lungs, prealigned)]
+    common = sorted(set.intersection(*(set(stage) for stage in by_stage)))
+    found = {name: Asked(*(stage[name] for stage in by_stage)) for name in common}
+    return dict([each for each in found.items() if each[1].radiograph["split"] == split][:at_most])
+
+
+def case_of(rows: Asked, read: Read) -> Case:
     """A radiograph as the arms are given it: its image through the window of its lungs."""
-    own = frame("none", rows, np.empty((0, 0), np.uint8), read)
-    return Case(own.image, own.lungs)
+    image = from_uint16(read(rows.radiograph)["image"])
+    window = rows.lungs["window_low"], rows.lungs["window_high"]
+    return Case(apply_window(image, *window), read(rows.lungs)["lungs"])
 
 
 def truth_of(radiograph: Row, reference: Row | None, phantom: Mapping[str, object] | None, read: Read) -> Truth:
@@ -47,12 +71,12 @@ def truth_of(radiograph: Row, reference: Row | None, phantom: Mapping[str, objec
     return Truth(marks[1], marks[0], lesion, true)
 
 
-def one_a_patient(rows: Sequence[FrameRows]) -> list[FrameRows]:
-    """Normal radiographs for mean images: the first of each patient, in the order given."""
-    first: dict[str, FrameRows] = {}
-    for row in rows:
-        if row.radiograph["domain"] == "normal":
-            first.setdefault(row.radiograph["patient"], row)
+def one_a_patient(radiographs: Sequence[Row]) -> list[str]:
+    """Ids of normal radiographs for mean images: the first of each patient, in the order given."""
+    first: dict[str, str] = {}
+    for row in radiographs:
+        if row["domain"] == "normal":
+            first.setdefault(row["patient"], row["radiograph_id"])
     return list(first.values())
 
 
@@ -62,14 +86,14 @@ class Registrations:
 
     Attributes:
         rows: manifest rows of the report that are ok; their artefacts hold `displacement`.
-        arms: in the order of the report.
-        radiographs: upstream rows by radiograph id.
+        arms: those that registered a radiograph or more, in the order of the report.
+        radiographs: what they were asked to register, by radiograph id.
         read: fetches a row's arrays.
     """
 
     rows: Sequence[Row]
     arms: Sequence[str]
-    radiographs: Mapping[str, FrameRows]
+    radiographs: Mapping[str, Asked]
     read: Read = field(repr=False)
 
     @cached_property
@@ -80,10 +104,13 @@ class Registrations:
             found.setdefault(row["radiograph_id"], {})[row["arm"]] = row
         return {name: by_arm for name, by_arm in found.items() if set(by_arm) == set(self.arms)}
 
+    def common(self) -> list[Row]:
+        """Rows of those radiographs alone: an arm that fails on hard ones does not look better for it."""
+        return [row for row in self.rows if row["radiograph_id"] in self.by_id]
+
     def normals(self) -> list[str]:
-        """Ids of the normal radiographs, one a patient."""
-        chosen = one_a_patient([self.radiographs[name] for name in self.by_id])
-        return [row.radiograph["radiograph_id"] for row in chosen]
+        """Ids of the normal radiographs that every arm registered, one a patient."""
+        return one_a_patient([self.radiographs[name].radiograph for name in self.by_id])
 
     def displacements(self, ids: Sequence[str]) -> dict[str, list[F32]]:
         """Arm -> displacement (2, H, W) of each radiograph, px, backward, reference grid -> radiograph."""

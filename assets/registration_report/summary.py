@@ -1,34 +1,36 @@
 """What a report says in short: one line an arm, and whether IT-DPR keeps its promises."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from assets.registration_report.settings import ArmName
+
 Row = Mapping[str, Any]
 
-MEANS = (
-    "landmark_px_mean",
-    "dice",
-    "hd95_px",
-    "outline_px",
-    "folded_share",
-    "log_jacobian_sd",
-    "inverse_mean_px",
-)
+# Column of a line -> column of the rows.
+MEANS = {"landmark_px_mean": "landmark_px_mean", "landmark_px_p90_mean": "landmark_px_p90"} | {
+    name: name for name in ("dice", "hd95_px", "outline_px", "folded_share", "log_jacobian_sd", "inverse_mean_px")
+}
 LARGEST = ("inverse_max_px", "peak_mib")
 # A few images decide the mean of a time, and lesions that lie half outside the lungs that of a ratio.
 MEDIANS = ("lesion_area_ratio", "lesion_contrast_ratio", "ms")
 PRESERVED = (0.97, 1.03)
+# A median of 1 may hide lesions that were squeezed beside others that grew.
+SPREAD = {"lesion_area_ratio_p10": 10, "lesion_area_ratio_p90": 90}
 
 
 def arm_line(rows: Sequence[Row]) -> dict[str, float | None]:
     """Columns of an arm over its rows: means, medians of lesion ratios and time, the largest of memory.
 
-    `landmark_px_p90` is the mean of the rows' 90th percentiles. What no row knows is None.
+    `landmark_px_p90_mean` is the mean of the rows' 90th percentiles, not that of all landmarks pooled, which the
+    benchmark prints. `lesion_area_ratio_p10` and `_p90` are percentiles over rows. What no row knows is None.
     """
-    line = {name: _over(rows, name, np.mean) for name in (*MEANS, "landmark_px_p90")}
+    line = {name: _over(rows, column, np.mean) for name, column in MEANS.items()}
     line |= {name: _over(rows, name, np.median) for name in MEDIANS}
+    line |= {name: _over(rows, "lesion_area_ratio", partial(np.percentile, q=q)) for name, q in SPREAD.items()}
     return line | {name: _over(rows, name, np.max) for name in LARGEST}
 
 
@@ -36,6 +38,27 @@ def arm_lines(rows: Sequence[Row]) -> dict[str, dict[str, float | None]]:
     """`arm_line` of every arm that has a row, in the order of first appearance."""
     arms = dict.fromkeys(row["arm"] for row in rows)
     return {arm: arm_line([row for row in rows if row["arm"] == arm]) for arm in arms}
+
+
+def arm_table(
+    registered: Mapping[str, int],
+    asked: int,
+    steps: Mapping[ArmName, int],
+    lines: Mapping[str, Mapping[str, float | None]],
+) -> list[dict[str, Any]]:
+    """A row an arm: how many of the asked radiographs it registered, steps of its training, and its line.
+
+    Args:
+        registered: arm -> radiographs, in the order of the report.
+        asked: radiographs that every arm was asked to register.
+        steps: of the learned arms.
+        lines: from `arm_lines`; an arm that registered nothing has none, and its columns are None.
+    """
+    learned: dict[str, int] = {str(arm): count for arm, count in steps.items()}
+    return [
+        {"arm": arm, "registered": count, "asked": asked, "steps": learned.get(arm), **(lines.get(arm) or arm_line([]))}
+        for arm, count in registered.items()
+    ]
 
 
 def preserved(line: Mapping[str, float | None]) -> bool | None:

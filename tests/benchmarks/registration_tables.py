@@ -17,7 +17,14 @@ KEYS = (
     "ms",
     "peak_mib",
 )
-BESIDES = (CPU_MS, "log_jacobian_sd", "inverse_mean_px", "inverse_max_px")
+BESIDES = (
+    "lesion_area_ratio_p10",
+    "lesion_area_ratio_p90",
+    CPU_MS,
+    "log_jacobian_sd",
+    "inverse_mean_px",
+    "inverse_max_px",
+)
 # Arms whose time the others are measured by.
 SLOW: tuple[ArmName, ...] = ("affine_bspline", "syn")
 SHORT = {
@@ -28,6 +35,8 @@ SHORT = {
     "folded_share": ("folded", 6),
     "lesion_area_ratio": ("area", 3),
     "lesion_contrast_ratio": ("contrast", 3),
+    "lesion_area_ratio_p10": ("area p10", 3),
+    "lesion_area_ratio_p90": ("area p90", 3),
     "ms": ("ms", 2),
     "peak_mib": ("MiB", 1),
     CPU_MS: ("cpu ms", 2),
@@ -42,6 +51,8 @@ def print_arms(figures: Mapping[ArmName, Figures], pairs: int) -> None:
     names = [*KEYS, *BESIDES]
     slow = [arm for arm in SLOW if arm in figures]
     print(f"\nthe same {pairs} pairs, one thread; lesions: median over abnormal subjects; ms: median until warped")
+    print("area shows squeezing, contrast shows dimming: a lesion squeezed as a whole keeps its contrast")
+    print("p90 px is over all landmarks pooled; inv px only for arms with an inverse of their own")
     heads = [SHORT[name][0] for name in names] + [f"x {arm}" for arm in slow]
     print(f"{'arm':<16}" + "".join(f"{head:>{_width(head)}}" for head in heads))
     for arm, found in figures.items():
@@ -52,11 +63,11 @@ def print_arms(figures: Mapping[ArmName, Figures], pairs: int) -> None:
 
 def print_losses(losses: Mapping[str, Mapping[ArmName, Loss]]) -> None:
     """Mean landmark error with clean and damaged masks, and what the damage costs."""
-    print("\nmean landmark error, px, with damaged masks")
-    print(f"{'damage':<24}{'arm':<8}{'clean':>8}{'damaged':>9}{'lost':>8}")
+    print("\nmean landmark error, px, with damaged masks; bites, jagged borders and missing bases are also trained on")
+    print(f"{'damage':<34}{'arm':<8}{'clean':>8}{'damaged':>9}{'lost':>8}")
     for damage, by_arm in losses.items():
         for arm, loss in by_arm.items():
-            print(f"{damage:<24}{arm:<8}{loss.clean:>8.2f}{loss.damaged:>9.2f}{loss.lost:>8.2f}")
+            print(f"{damage:<34}{arm:<8}{loss.clean:>8.2f}{loss.damaged:>9.2f}{loss.lost:>8.2f}")
 
 
 def as_json(figures: Mapping[ArmName, Figures]) -> dict[str, dict[str, float | None]]:

@@ -119,11 +119,11 @@ class Installation:
         level = next(item.level for item in STAGES if item.name == stage)
         return Place(stage, f"{cohort}/0" if level == "shard" else cohort)
 
-    def computed(self, until: str = "evaluation") -> dict[str, int]:
+    def computed(self, until: str = "registration_report") -> dict[str, int]:
         """Rows that each stage computed in its last run."""
         return {name: self.pointer(name)["computed"] for name in stages(until)}
 
-    def digests(self, until: str = "evaluation") -> dict[str, str]:
+    def digests(self, until: str = "registration_report") -> dict[str, str]:
         """Digest of each stage's manifest."""
         return {name: self.pointer(name)["digest"] for name in stages(until)}
 

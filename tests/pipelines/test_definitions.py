@@ -18,12 +18,12 @@ NAMES = [
     "prealigned_radiographs",
     "registration_model",
     "registered_radiographs",
-    "registration_peers",
-    "registration_report",
     "pseudo_pairs",
     "translator",
     "anomaly_maps",
     "evaluation",
+    "registration_peers",
+    "registration_report",
 ]
 SCHEMAS = {
     "radiographs": tables.RADIOGRAPHS,
@@ -33,12 +33,12 @@ SCHEMAS = {
     "prealigned_radiographs": tables.PREALIGNED,
     "registration_model": tables.REGISTRATION_MODEL,
     "registered_radiographs": tables.REGISTERED,
-    "registration_peers": tables.REGISTRATION_PEERS,
-    "registration_report": tables.REGISTRATION_REPORT,
     "pseudo_pairs": tables.PSEUDO_PAIRS,
     "translator": tables.TRANSLATOR,
     "anomaly_maps": tables.ANOMALY_MAPS,
     "evaluation": tables.EVALUATION,
+    "registration_peers": tables.REGISTRATION_PEERS,
+    "registration_report": tables.REGISTRATION_REPORT,
 }
 CHECKS = {
     ("radiographs", "sources_usable"),
@@ -46,6 +46,7 @@ CHECKS = {
     ("prealigned_radiographs", "no_folds"),
     ("registered_radiographs", "no_folds"),
     ("registered_radiographs", "lungs_registered"),
+    ("registration_report", "measured"),
     ("registration_report", "it_dpr_no_folds"),
     ("registration_report", "lesions_preserved"),
     ("registration_report", "sharper_mean"),

@@ -9,14 +9,14 @@ REGISTERED = "registered_radiographs"
 
 
 def test_an_unchanged_cohort_computes_nothing_and_is_fresh(finished: Installation) -> None:
-    before, first = finished.digests(), [finished.pointer(stage)["seconds"] for stage in stages("evaluation")]
+    before, first = finished.digests(), [finished.pointer(stage)["seconds"] for stage in stages("registration_report")]
     assert sum(finished.computed().values()) > 0
     finished.run("tiny")
     assert set(finished.computed().values()) == {0}
     assert finished.digests() == before
-    assert sum(finished.pointer(stage)["seconds"] for stage in stages("evaluation")) < sum(first)
+    assert sum(finished.pointer(stage)["seconds"] for stage in stages("registration_report")) < sum(first)
     status, printed = finished.call("status", "tiny")
-    assert (status, printed.count(" fresh "), printed.count(" stale ")) == (0, len(stages("evaluation")), 0)
+    assert (status, printed.count(" fresh "), printed.count(" stale ")) == (0, len(stages("registration_report")), 0)
 
 
 def test_added_subjects_alone_are_computed(finished: Installation, tiny: dict[str, Any]) -> None:

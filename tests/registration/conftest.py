@@ -76,10 +76,6 @@ def tiny() -> RegistrationSettings:
         final_features=[8],
         steps=6,
         rounds=2,
-        # one look at the reference as it is, so that it is mapped onto itself exactly
-        anchor_pairs=0,
-        # the network is followed all the way
-        outline_doubt=0,
         batch_size=4,
         learning_rate=2e-3,
         # displacements of 2 px, not of 14: weights of that scale

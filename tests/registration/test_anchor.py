@@ -33,7 +33,7 @@ def test_no_copies_is_one_look_at_the_reference_itself(tiny: RegistrationSetting
     def look(images: torch.Tensor) -> torch.Tensor:
         return images.expand(-1, 2, -1, -1)
 
-    assert torch.equal(anchor_velocity(look, IMAGE, lungs(), tiny), IMAGE.expand(-1, 2, -1, -1))
+    assert torch.equal(anchor_velocity(look, IMAGE, lungs(), tiny, 0), IMAGE.expand(-1, 2, -1, -1))
 
 
 @pytest.mark.parametrize("pairs", [1, 5, 20])
@@ -44,15 +44,14 @@ def test_what_all_copies_show_is_the_anchor(tiny: RegistrationSettings, pairs: i
         seen.append(len(images))
         return across(images)
 
-    settings = tiny.model_copy(update={"anchor_pairs": pairs, "deformation": 0.0})
-    torch.testing.assert_close(anchor_velocity(look, IMAGE, lungs(), settings), across(IMAGE))
+    settings = tiny.model_copy(update={"deformation": 0.0})
+    torch.testing.assert_close(anchor_velocity(look, IMAGE, lungs(), settings, pairs), across(IMAGE))
     assert sum(seen) == 2 * pairs
 
 
 def test_settings_seed_decides(tiny: RegistrationSettings) -> None:
     first, same, other = (
-        anchor_velocity(still, IMAGE, lungs(), tiny.model_copy(update={"anchor_pairs": 8, "seed": seed}))
-        for seed in (0, 0, 1)
+        anchor_velocity(still, IMAGE, lungs(), tiny.model_copy(update={"seed": seed}), 8) for seed in (0, 0, 1)
     )
     assert torch.equal(first, same)
     assert not torch.equal(first, other)
@@ -60,7 +59,6 @@ def test_settings_seed_decides(tiny: RegistrationSettings) -> None:
 
 def test_a_blind_network_gives_no_anchor(tiny: RegistrationSettings) -> None:
     # it undoes no deformation, but each copy has a twin that was deformed the other way
-    settings = tiny.model_copy(update={"anchor_pairs": 8})
-    drawn = draw_deformations(8, outline_normals(lungs()), settings, np.random.default_rng(0))
+    drawn = draw_deformations(8, outline_normals(lungs()), tiny, np.random.default_rng(0))
     assert drawn.mean(0).norm(dim=0).mean() > 0.1
-    assert anchor_velocity(still, IMAGE, lungs(), settings).norm(dim=1).mean() < 0.02
+    assert anchor_velocity(still, IMAGE, lungs(), tiny, 8).norm(dim=1).mean() < 0.02

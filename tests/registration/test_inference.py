@@ -21,11 +21,13 @@ from assets.registration.inference import (
     velocity_displacement,
 )
 from assets.registration.network import build_network, predict_velocity
-from assets.registration.settings import RegistrationSettings
+from assets.registration.settings import RefinementSettings, RegistrationSettings
 from assets.registration.views import CHANNELS
 
 F32 = npt.NDArray[np.float32]
 Lungs = npt.NDArray[np.uint8]
+# one look at the reference as it is, so that it is mapped onto itself; the network is followed all the way
+FOLLOWED = RefinementSettings(anchor_pairs=0, outline_doubt=0)
 
 
 def smooth_field(seed: int, size: int, peak: float, share: float = 1 / 8) -> F32:
@@ -54,7 +56,7 @@ def moving_weights(settings: RegistrationSettings) -> dict[str, torch.Tensor]:
 
 
 def moving_refiner(settings: RegistrationSettings, reference: Lungs, image: F32 | None) -> Refiner:
-    return refiner(moving_weights(settings), settings, image, reference)
+    return refiner(moving_weights(settings), settings, image, reference, FOLLOWED)
 
 
 def refined(ready: Refiner, cohort: Cohort, row: int) -> npt.NDArray[np.float16]:
@@ -72,7 +74,7 @@ def test_refine_gives_a_half_size_float16_velocity(toy: Cohort, reference: Lungs
 
 def test_an_untrained_network_changes_nothing(toy: Cohort, reference: Lungs, each: RegistrationSettings) -> None:
     weights = build_network(each, torch.Generator().manual_seed(0)).state_dict()
-    velocity = refined(refiner(weights, each, toy.images[0], reference), toy, 1)
+    velocity = refined(refiner(weights, each, toy.images[0], reference, FOLLOWED), toy, 1)
     displacement = registered_displacement(velocity, toy.displacements[1], each)
     expected = 0 * toy.displacements[1] if each.reading == "R1" else toy.displacements[1]
     np.testing.assert_allclose(displacement, expected, atol=1e-3)
@@ -100,9 +102,8 @@ def test_velocities_are_the_networks_less_the_references_own(
 def test_outlines_are_trusted_where_the_settings_say_so(
     toy: Cohort, reference: Lungs, composed: RegistrationSettings
 ) -> None:
-    trusting = composed.model_copy(update={"outline_doubt": 0.1})
     followed = moving_refiner(composed, reference, toy.images[0])
-    held = replace(followed, settings=trusting)
+    held = replace(followed, refinement=RefinementSettings(outline_doubt=0.1))
     free, kept = (torch.from_numpy(refined(ready, toy, 3).astype(np.float32))[None] for ready in (followed, held))
     expected = trust_outlines(free, followed.normals, 0.1 * 16)
     torch.testing.assert_close(kept, expected, atol=2e-3 * float(free.abs().max()), rtol=0)
@@ -285,7 +286,7 @@ def test_errors_say_what_to_do(toy: Cohort, reference: Lungs, tiny: Registration
     paired = tiny.model_copy(update={"reading": "R2"})
     with pytest.raises(ValueError, match="choose a medoid"):
         refiner(moving_weights(paired), paired, None, reference)
-    ready = refiner(weights, tiny, image, reference)
+    ready = refiner(weights, tiny, image, reference, FOLLOWED)
     for arguments in (
         (image[:16], reference, toy.displacements[0]),
         (image, reference[:16], toy.displacements[0]),

@@ -23,7 +23,8 @@ ZERO = np.zeros((2, SIZE, SIZE), np.float32)
 
 
 def test_the_true_map_is_measured_as_right() -> None:
-    found = measure(FIXED, CASE, TRUE, KNOWN)
+    back = true_displacement(MOVING.subject, REFERENCE.subject, SIZE)
+    found = measure(FIXED, CASE, TRUE, KNOWN, back)
     limits = {"landmark_px_mean": 0.05, "landmark_px_p90": 0.1, "hd95_px": 1.5, "folded_share": 0, "outline_px": 0.6}
     for name, largest in limits.items():
         value = found[name]
@@ -44,9 +45,17 @@ def test_no_registration_is_measured_as_wrong() -> None:
 def test_what_is_not_known_is_not_measured() -> None:
     without = measure(FIXED, CASE, ZERO, Truth())
     empty = {name for name, value in without.items() if value is None}
-    assert empty == {"landmark_px_mean", "landmark_px_p90", "lesion_area_ratio", "lesion_contrast_ratio"}
+    lesion, inverse = {"lesion_area_ratio", "lesion_contrast_ratio"}, {"inverse_mean_px", "inverse_max_px"}
+    assert empty == {"landmark_px_mean", "landmark_px_p90"} | lesion | inverse
     with_lesion = measure(FIXED, CASE, ZERO, Truth(lesion=MOVING.lesion > 0))
     assert with_lesion["lesion_area_ratio"] is None
+
+
+def test_a_lesion_that_the_true_map_does_not_show_is_not_measured() -> None:
+    away = np.full((2, SIZE, SIZE), 3 * SIZE, np.float32)
+    found = measure(FIXED, CASE, TRUE, Truth(MOVING.landmarks, REFERENCE.landmarks, MOVING.lesion > 0, away))
+    assert (found["lesion_area_ratio"], found["lesion_contrast_ratio"]) == (None, None)
+    assert found["landmark_px_mean"] is not None
 
 
 def test_an_arms_own_inverse_is_used_where_there_is_one() -> None:

@@ -9,13 +9,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assets.radiographs.phantom.subject import Subject, draw_subject, true_displacement
+from assets.radiographs.phantom.subject import draw_subject, true_displacement
 from assets.registration_report.measures import (
     hd95,
     inverse_consistency,
     landmark_errors,
     lung_dice,
-    numeric_inverse,
     outline_error,
 )
 from assets.segmentation.quality import outline_of
@@ -143,44 +142,12 @@ def test_convention_the_inverse_is_read_where_the_map_leads() -> None:
     assert largest == pytest.approx(5)
 
 
-@settings(deadline=None, max_examples=5)
-@given(seed=st.integers(0, 10_000))
-def test_numeric_inverse_undoes_the_map_and_is_that_of_phantoms(seed: int) -> None:
-    displacement, back = phantom_maps(seed)
+def test_true_maps_undo_each_other_and_errors_name_the_region() -> None:
+    displacement, back = phantom_maps(0)
     inside = np.zeros((64, 64), np.bool_)
     inside[20:44, 20:44] = True
-    found = numeric_inverse(displacement)
-    assert inverse_consistency(displacement, found, inside)[1] < 0.05
-    # where the true inverse reads inside the grid, with room for bilinear reading
-    y, x = np.mgrid[:64, :64]
-    read = np.stack([x, y]) + back
-    known = ((read > 1) & (read < 62)).all(axis=0)
-    assert known.mean() > 0.3
-    np.testing.assert_allclose(found[:, known], back[:, known], atol=0.05)
-
-
-@pytest.mark.parametrize("scale", [0.4, 2.5])
-def test_numeric_inverse_of_strong_scalings(scale: float) -> None:
-    # 2.5: the undamped iteration diverges
-    y, x = np.mgrid[:64, :64].astype(np.float32)
-    centered = np.stack([x, y]) - np.float32(31.5)
-    inverse = numeric_inverse(np.float32(scale - 1) * centered)
-    inside = (np.abs(centered) < 31.5 * min(1, scale) - 1).all(axis=0)
-    np.testing.assert_allclose(inverse[:, inside], ((1 / scale - 1) * centered)[:, inside], atol=0.01)
-
-
-def test_a_folded_map_has_no_inverse_and_says_so() -> None:
-    y, x = np.mgrid[:64, :64].astype(np.float32)
-    mirrored = np.stack([63 - 2 * x, np.zeros_like(y)])
-    inverse = numeric_inverse(mirrored)
-    assert np.isfinite(inverse).all()
-    assert inverse_consistency(mirrored, inverse, EVERYWHERE)[1] > 5
-
-
-def test_an_unchanged_subject_needs_no_inverse() -> None:
-    field = true_displacement(Subject(), Subject(), 64)
-    assert np.abs(numeric_inverse(field)).max() < 1e-3
+    assert inverse_consistency(displacement, back, inside)[1] < 0.05
     with pytest.raises(ValueError, match="region: expected a pixel"):
-        inverse_consistency(field, field, ~EVERYWHERE)
+        inverse_consistency(displacement, back, ~EVERYWHERE)
     with pytest.raises(ValueError, match="region: expected a pixel"):
-        inverse_consistency(field, field, EVERYWHERE[1:])
+        inverse_consistency(displacement, back, EVERYWHERE[1:])

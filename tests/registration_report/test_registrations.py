@@ -5,11 +5,11 @@ import numpy.typing as npt
 import pytest
 
 from assets.images import to_uint16
-from assets.pairing.frames import FrameRows, Row
+from assets.pairing.frames import Row
 from assets.prealignment.warp import quantize
 from assets.radiographs.phantom.cohort import phantom_subject
 from assets.radiographs.phantom.settings import PhantomSettings
-from assets.registration_report.registrations import Registrations, case_of, one_a_patient, truth_of
+from assets.registration_report.registrations import Asked, Registrations, asked, case_of, one_a_patient, truth_of
 
 SIZE = 64
 DECLARED = {"subjects": 6, "seed": 1}
@@ -29,10 +29,10 @@ def stored() -> dict[str, Arrays]:
     return found
 
 
-def radiograph(index: int, patient: str = "", domain: str = "normal") -> FrameRows:
+def radiograph(index: int, patient: str = "", domain: str = "normal") -> Asked:
     row = {"radiograph_id": f"id {index}", "key": f"{index}", "row": index + 1, "domain": domain, "patient": patient}
     lungs = {"key": f"lungs {index}", "window_low": 0.1, "window_high": 0.9}
-    return FrameRows(row, lungs, {}, {})
+    return Asked(row, lungs, {})
 
 
 def registered(index: int, arm: str) -> Row:
@@ -68,7 +68,16 @@ def test_files_have_no_true_map_and_a_mean_shape_no_landmarks(stored: dict[str, 
 
 def test_mean_images_hold_one_normal_a_patient() -> None:
     rows = [radiograph(0, "a"), radiograph(1, "a"), radiograph(2, "b", "abnormal"), radiograph(3, "c")]
-    assert [row.radiograph["radiograph_id"] for row in one_a_patient(rows)] == ["id 0", "id 3"]
+    assert one_a_patient([row.radiograph for row in rows]) == ["id 0", "id 3"]
+
+
+def test_the_first_of_a_split_are_asked_for_whatever_became_of_it_dpr() -> None:
+    radiographs = [{"radiograph_id": f"id {k}", "split": "train" if k == 2 else "test"} for k in (4, 1, 2, 0, 3)]
+    masks, prealigned = radiographs[:], [row for row in radiographs if row["radiograph_id"] != "id 0"]
+    found = asked(radiographs, masks, prealigned, "test", 2)
+    assert list(found) == ["id 1", "id 3"]
+    assert found["id 3"].prealigned is found["id 3"].radiograph
+    assert list(asked(radiographs, masks, prealigned, "test", 9)) == ["id 1", "id 3", "id 4"]
 
 
 def test_only_what_every_arm_registered_is_shown(stored: dict[str, Arrays]) -> None:
@@ -83,6 +92,7 @@ def test_only_what_every_arm_registered_is_shown(stored: dict[str, Arrays]) -> N
         lambda row: artefacts[row["key"]],
     )
     assert list(done.by_id) == done.normals() == ["id 0"]
+    assert [row["key"] for row in done.common()] == ["0 none", "0 shifted"]
     warped = done.warped(["id 0"])
     assert list(warped) == ["none", "shifted"]
     # backward: what lay four columns to the right comes here

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from assets.registration_report.summary import arm_line, arm_lines, preserved
+from assets.registration_report.summary import arm_line, arm_lines, arm_table, preserved
 
 
 def row(arm: str, **columns: Any) -> dict[str, Any]:  # noqa: ANN401
@@ -19,6 +19,26 @@ def test_means_medians_and_largest() -> None:
 def test_rows_that_do_not_know_are_left_out_and_none_is_none() -> None:
     line = arm_line([row("none", landmark_px_mean=2.0), row("none", landmark_px_mean=None)])
     assert (line["landmark_px_mean"], line["lesion_area_ratio"]) == (2.0, None)
+
+
+def test_spread_of_the_lesions_and_mean_of_the_percentiles() -> None:
+    # percentiles by linear interpolation: 0.5 + 0.1 * (1.5 - 0.5) and 0.5 + 0.9 * (1.5 - 0.5)
+    rows = [row("it_pr", lesion_area_ratio=0.5 + k / 10, landmark_px_p90=k) for k in range(11)]
+    line = arm_line(rows)
+    ratios = [line[f"lesion_area_ratio{end}"] for end in ("_p10", "", "_p90")]
+    assert ratios == pytest.approx([0.6, 1.0, 1.4])
+    assert line["landmark_px_p90_mean"] == 5
+    assert "landmark_px_p90" not in line
+
+
+def test_an_arm_that_registered_nothing_keeps_its_place_without_figures() -> None:
+    lines = arm_lines([row("none", dice=0.5)])
+    rows = arm_table({"none": 3, "it_dpr": 0}, 4, {"it_dpr": 900}, lines)
+    assert [(each["arm"], each["registered"], each["asked"], each["steps"], each["dice"]) for each in rows] == [
+        ("none", 3, 4, None, 0.5),
+        ("it_dpr", 0, 4, 900, None),
+    ]
+    assert list(rows[0]) == list(rows[1])
 
 
 def test_arms_keep_their_order() -> None:

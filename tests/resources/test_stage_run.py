@@ -4,12 +4,13 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 import pytest
+from pydantic import BaseModel
 
 from resources.incremental import Outcome, Task
 from resources.manifests import Place, publish, read_pointer
 from resources.object_store import ObjectStore
-from resources.partitions import SHARDS
-from resources.stage_run import RETRY_TAG, StageRun, Store, stage_run
+from resources.partitions import SHARDS, SHARDS_BY_COHORT
+from resources.stage_run import RETRY_TAG, StageRun, Store, stage_run, upstream_settings
 
 SCHEMA = pa.schema([("key", pa.string()), ("status", pa.string())])
 
@@ -101,3 +102,27 @@ def test_failed_rows_are_computed_again_only_when_asked_for(local_store: ObjectS
     publish(local_store, Place("lung_masks", "phantom/0"), done.table(schema), {})
     run_of(local_store, "lung_masks", retry_failed=retry).refresh([task])
     assert len(calls) == 1 + retry
+
+
+class Mode(BaseModel):
+    mode: str = "rows"
+
+
+def test_settings_of_an_upstream_stage_are_those_that_it_was_run_with(local_store: ObjectStore) -> None:
+    table = pa.Table.from_pylist([{"key": "a", "status": "ok"}], schema=SCHEMA)
+    run = run_of(local_store, "registration_model")
+    with pytest.raises(dg.Failure, match="phantom/0 differ or are missing"):
+        upstream_settings(run, "prealigned_radiographs", Mode)
+    publish(local_store, Place("prealigned_radiographs", "phantom/0"), table, {"settings": {"mode": "box"}})
+    assert upstream_settings(run, "prealigned_radiographs", Mode) == Mode(mode="box")
+
+
+def test_shards_that_were_run_with_different_settings_are_refused(
+    local_store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SHARDS_BY_COHORT, "phantom", ["phantom/0", "phantom/1"])
+    table = pa.Table.from_pylist([{"key": "a", "status": "ok"}], schema=SCHEMA)
+    for shard, mode in (("phantom/0", "box"), ("phantom/1", "rows")):
+        publish(local_store, Place("prealigned_radiographs", shard), table, {"settings": {"mode": mode}})
+    with pytest.raises(dg.Failure, match="phantom/1 differ or are missing"):
+        upstream_settings(run_of(local_store, "registration_model"), "prealigned_radiographs", Mode)
