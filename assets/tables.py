@@ -106,6 +106,9 @@ REGISTRATION_MODEL = pa.schema(
         ("trained_on", pa.int32()),
         ("steps", pa.int32()),
         ("final_loss", pa.float64()),
+        # Of the training's pre-alignments, px: median and 95th percentile.
+        ("roughness_typical", pa.float64()),
+        ("roughness_limit", pa.float64()),
         ("settings", pa.string()),
         ("history_columns", pa.list_(pa.string())),
         ("recipe", pa.string()),

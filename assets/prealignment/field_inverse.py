@@ -48,6 +48,15 @@ def solve(displacement: F32, points: npt.NDArray[np.floating], start: Floats | N
     return best
 
 
+def dense_inverse(displacement: F32) -> F32:
+    """Inverse of a displacement field on the same grid, (2, H, W), float32, px: `solve` for every pixel."""
+    _, height, width = displacement.shape
+    x, y = np.meshgrid(np.arange(width, dtype=np.float64), np.arange(height, dtype=np.float64))
+    grid = np.stack([x.ravel(), y.ravel()], axis=1)
+    moved = solve(displacement, grid) - grid
+    return np.ascontiguousarray(moved.T.reshape(2, height, width), dtype=np.float32)
+
+
 def _affine_guess(displacement: F32, points: Floats) -> Floats:
     """Answer of the affine map that fits the inverse best."""
     _, height, width = displacement.shape

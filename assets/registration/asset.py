@@ -19,7 +19,7 @@ from assets.prealignment.settings import PrealignmentSettings
 from assets.prealignment.warp import dequantize, warp_image, warp_lungs
 from assets.registration.damaged_copies import damaged_displacements
 from assets.registration.folds import folded, folded_share
-from assets.registration.inference import Refiner, refine, refiner, registered_displacement
+from assets.registration.inference import Refiner, refine, refiner, registered_displacement, starting_map
 from assets.registration.preview import field_sheet, loss_curve
 from assets.registration.settings import RefinementSettings, RegistrationSettings
 from assets.registration.training import fit
@@ -37,8 +37,8 @@ from resources.progress import training_progress
 from resources.stage_config import config_schema
 from resources.stage_run import StageRun, Store, recipe, stage_run, upstream_settings
 
-MODEL_VERSION = "2"
-REGISTRATION_VERSION = "2"
+MODEL_VERSION = "3"
+REGISTRATION_VERSION = "3"
 WEIGHT = "network."
 
 
@@ -71,6 +71,8 @@ def _fit(
         "trained_on": len(rows),
         "steps": settings.steps,
         "final_loss": fitted.history[-1]["loss"],
+        "roughness_typical": fitted.roughness[0],
+        "roughness_limit": fitted.roughness[1],
     }
     columns |= {"settings": settings.model_dump_json(), "history_columns": names}
     return Outcome(columns, {**arrays, "history": history})
@@ -158,7 +160,8 @@ def trained_refiner(
     state = {name[len(WEIGHT) :]: torch.from_numpy(value) for name, value in weights.items() if name.startswith(WEIGHT)}
     image = from_uint16(reference_arrays["image"]) if reference["kind"] == "medoid" else None
     settings = RegistrationSettings.model_validate_json(model["settings"])
-    return refiner(state, settings, image, reference_arrays["lungs"], refinement, device)
+    usual = model["roughness_typical"], model["roughness_limit"]
+    return refiner(state, settings, image, reference_arrays["lungs"], refinement, device, roughness=usual)
 
 
 def _refined(
@@ -172,7 +175,7 @@ def _refined(
     radiograph, mask, prealigned = rows
     lungs = read_artifact(run.store, mask)["lungs"]
     image = windowed(run, radiograph, mask)
-    start = dequantize(read_artifact(run.store, prealigned)["displacement"])
+    start = starting_map(ready, dequantize(read_artifact(run.store, prealigned)["displacement"]))
     velocity = refine(ready, image, lungs, start)
     displacement = registered_displacement(velocity, start, ready.settings)
     warped = warp_lungs(lungs, displacement)
@@ -258,12 +261,12 @@ def registered_radiographs(
             done,
             REGISTERED,
             {"set_aside": set_aside_table(done.rows)},
-            partial(_pictures, run, done.rows, prealigned, model),
+            partial(_pictures, run, done.rows, prealigned, bound),
             [no_folds(done.rows), checked("lungs_registered", done.rows, settings.share_set_aside)],
         )
 
 
-def _pictures(run: StageRun, rows: list[Row], prealigned: list[Row], model: Row) -> dict[str, bytes]:
+def _pictures(run: StageRun, rows: list[Row], prealigned: list[Row], bound: Callable[[], Refiner]) -> dict[str, bytes]:
     before_by_id = {row["radiograph_id"]: row for row in prealigned}
     chosen = sorted((row for row in rows if row["status"] == "ok"), key=lambda row: row["radiograph_id"])[:40]
     if not chosen:
@@ -272,8 +275,8 @@ def _pictures(run: StageRun, rows: list[Row], prealigned: list[Row], model: Row)
     after = [from_uint16(arrays["image"]) for arrays in stored]
     before = [from_uint16(read_artifact(run.store, before_by_id[row["radiograph_id"]])["image"]) for row in chosen]
     start = dequantize(read_artifact(run.store, before_by_id[chosen[0]["radiograph_id"]])["displacement"])
-    trained = RegistrationSettings.model_validate_json(model["settings"])
-    field = registered_displacement(stored[0]["velocity"], start, trained)
+    ready = bound()
+    field = registered_displacement(stored[0]["velocity"], starting_map(ready, start), ready.settings)
     return {
         "field": to_png(field_sheet(after[0], field, folded(field)), PICTURE_BYTES),
         "mean_image": to_png(mean_image_sheet(before, after), PICTURE_BYTES),

@@ -12,6 +12,7 @@ from assets.registration.anchor import anchor_velocity
 from assets.registration.deformations import outline_normals, trust_outlines
 from assets.registration.fields import halve, integrate, resize_displacement, warp
 from assets.registration.network import CELL, RegistrationNetwork, empty_network, predict_velocity
+from assets.registration.roughness import UNKNOWN, no_rougher
 from assets.registration.settings import RefinementSettings, RegistrationSettings
 from assets.registration.views import copy_views, paired_views, soft_lungs, whole_views
 
@@ -30,6 +31,8 @@ class Refiner:
         lungs: soft lungs of the reference, (1, 2, h, w).
         image: the reference radiograph, (1, 1, h, w), or None where the reference is a shape.
         normals: of the reference's outlines, (1, 2, h, w).
+        inside: bool (H, W), the reference's lungs.
+        roughness: usual one of the training's pre-alignments.
         anchor: velocity (1, 2, h, w) of the reference itself, taken off everybody's; zero where it is a shape.
     """
 
@@ -39,6 +42,8 @@ class Refiner:
     lungs: Tensor
     image: Tensor | None
     normals: Tensor
+    inside: npt.NDArray[np.bool_]
+    roughness: tuple[float, float]
     anchor: Tensor
 
 
@@ -66,6 +71,8 @@ def refiner(
     reference_lungs: U8,
     refinement: RefinementSettings | None = None,
     device: torch.device | None = None,
+    *,
+    roughness: tuple[float, float] = UNKNOWN,
 ) -> Refiner:
     """Make a trained network ready for the radiographs of a cohort.
 
@@ -81,6 +88,7 @@ def refiner(
         reference_lungs: uint8 (H, W).
         refinement: `anchor_pairs` and `outline_doubt`; the defaults where none are given.
         device: where the network is to run; the CPU by default.
+        roughness: `training.Fitted.roughness`; no pre-alignment is smoothed without it.
 
     Raises:
         ValueError: the weights are of another architecture, sides of the reference don't fit the network, or R2 has no
@@ -97,7 +105,8 @@ def refiner(
     if settings.reading == "R2" and image is None:
         raise ValueError("reading R2 compares with the reference's image and got none; choose a medoid as reference")
     used = refinement or RefinementSettings()
-    bare = Refiner(network, settings, used, lungs, image, outline_normals(lungs).to(where), anchor)
+    normals, inside = outline_normals(lungs).to(where), reference_lungs > 0
+    bare = Refiner(network, settings, used, lungs, image, normals, inside, roughness, anchor)
     if image is None or settings.reading == "R1":
         return bare
 
@@ -105,6 +114,23 @@ def refiner(
         return predict_velocity(network, _residual_views(bare, copies))
 
     return replace(bare, anchor=anchor_velocity(predict, image, lungs, settings, used.anchor_pairs))
+
+
+def starting_map(ready: Refiner, prealigned_displacement: F32) -> F32:
+    """The map that `refine` and `registered_displacement` are to start from: IT-PR, smoothed if it is unusually rough.
+
+    R1, which replaces IT-PR, starts from it as it is.
+
+    Args:
+        ready: from `refiner`.
+        prealigned_displacement: IT-PR, (2, H, W), pixels.
+
+    Returns:
+        The same array where nothing is to be done, else float32 (2, H, W).
+    """
+    if ready.settings.reading == "R1":
+        return prealigned_displacement
+    return no_rougher(prealigned_displacement, ready.inside, ready.roughness)
 
 
 @torch.inference_mode()
@@ -115,7 +141,7 @@ def refine(ready: Refiner, image: F32, lungs: U8, prealigned_displacement: F32) 
         ready: from `refiner`.
         image: (H, W) in [0, 1], windowed as in training.
         lungs: uint8 (H, W); only R1 looks at them.
-        prealigned_displacement: IT-PR, (2, H, W), backward map, reference grid -> image, pixels.
+        prealigned_displacement: `starting_map` of IT-PR, (2, H, W), backward map, reference grid -> image, pixels.
 
     Returns:
         float16 (2, H / 2, W / 2), pixels of the half grid; `registered_displacement` makes the map of it.
@@ -152,8 +178,8 @@ def registered_displacement(
 
     Args:
         velocity: from `refine`.
-        prealigned_displacement: IT-PR, (2, H, W). R1 replaces it, R2 and R3 are composed with it: the radiograph is
-            warped by IT-PR first, the outcome by the integrated velocity.
+        prealigned_displacement: the map that `refine` started from, (2, H, W). R1 replaces it, R2 and R3 are composed
+            with it: the radiograph is warped by it first, the outcome by the integrated velocity.
         settings: those of the training.
 
     Returns:
@@ -171,7 +197,7 @@ def registered_inverse(
 
     Args:
         velocity: from `refine`.
-        prealigned_inverse: inverse of IT-PR, (2, H, W), on the radiograph's grid (`prealign_inverse`).
+        prealigned_inverse: inverse of the map that `refine` started from, (2, H, W), on the radiograph's grid.
         settings: those of the training.
 
     Returns:

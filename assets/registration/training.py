@@ -14,6 +14,7 @@ from assets.registration import losses
 from assets.registration.batches import Batch, Cohort, HalfCohort, draw_batch, half_cohort
 from assets.registration.fields import compose, integrate, warp
 from assets.registration.network import CELL, RegistrationNetwork, build_network, predict_velocity
+from assets.registration.roughness import UNKNOWN, usual_roughness
 from assets.registration.settings import RegistrationSettings
 from assets.registration.state import TrainingState, pack, unpack
 from assets.registration.views import copy_views
@@ -52,11 +53,13 @@ class Fitted:
 
     Attributes:
         state: weights by name, float32 on the CPU; `inference.load_network` takes them.
+        roughness: usual one of the pre-alignments, `roughness.usual_roughness`; `inference.refiner` takes it.
         history: `step` (from 0), unweighted loss terms and their weighted sum `loss`, one entry a step.
     """
 
     state: dict[str, Tensor]
     history: list[dict[str, float]]
+    roughness: tuple[float, float] = UNKNOWN
 
 
 def fit(
@@ -120,7 +123,7 @@ def fit(
         if checkpoint is not None and (step + 1) % settings.checkpoint_every == 0:
             checkpoint(pack(network, teacher, optimizer, history))
     state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
-    return Fitted(state, history)
+    return Fitted(state, history, usual_roughness(displacements, reference_lungs > 0))
 
 
 def _round(step: int, settings: RegistrationSettings) -> int:

@@ -13,9 +13,10 @@ from assets.peers import classical, optional
 from assets.peers.case import Align, Case
 from assets.peers.settings import PeerSettings
 from assets.peers.trained import PeerNetwork, align_with, load_peer, peer_inverse
+from assets.prealignment.field_inverse import dense_inverse
 from assets.prealignment.lung_box import lung_box_displacement
 from assets.prealignment.lung_coordinates import ReferenceFrame, prealign, prealign_inverse
-from assets.registration.inference import Refiner, refine, registered_displacement, registered_inverse
+from assets.registration.inference import Refiner, refine, registered_displacement, registered_inverse, starting_map
 from assets.registration_report.settings import ArmName
 
 F32 = npt.NDArray[np.float32]
@@ -132,11 +133,15 @@ def _back_by_peer(reference: Case, peer: TrainedPeer, moving: Case) -> F32:
 
 def _by_refiner(frame: ReferenceFrame, ready: Refiner, moving: Case) -> F32:
     """IT-DPR from end to end: its IT-PR is made here, too."""
-    prealigned = prealign(frame, moving.lungs, frame.settings)
-    velocity = refine(ready, moving.image, moving.lungs, prealigned)
-    return registered_displacement(velocity, prealigned, ready.settings)
+    start = starting_map(ready, prealign(frame, moving.lungs, frame.settings))
+    velocity = refine(ready, moving.image, moving.lungs, start)
+    return registered_displacement(velocity, start, ready.settings)
 
 
 def _back_by_refiner(frame: ReferenceFrame, ready: Refiner, moving: Case) -> F32:
-    velocity = refine(ready, moving.image, moving.lungs, prealign(frame, moving.lungs, frame.settings))
-    return registered_inverse(velocity, prealign_inverse(frame, moving.lungs, frame.settings), ready.settings)
+    prealigned = prealign(frame, moving.lungs, frame.settings)
+    start = starting_map(ready, prealigned)
+    velocity = refine(ready, moving.image, moving.lungs, start)
+    # a smoothed map has no closed form any more
+    back = prealign_inverse(frame, moving.lungs, frame.settings) if start is prealigned else dense_inverse(start)
+    return registered_inverse(velocity, back, ready.settings)

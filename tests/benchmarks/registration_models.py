@@ -27,6 +27,7 @@ from assets.registration_report.arms import Methods, trained_peer
 from tests.benchmarks.registration_data import Cohort, progress, say, training_arrays
 
 Weights = dict[str, npt.NDArray[np.float32]]
+ROUGHNESS = "roughness"
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,9 @@ class Plan:
 def methods_of(bundle: Bundle) -> Methods:
     """The networks in memory, ready to be used."""
     state = {name: torch.from_numpy(value) for name, value in bundle.it_dpr.items()}
-    ready = refiner(state, bundle.registration, bundle.reference.image, bundle.reference.lungs)
+    typical, limit = map(float, state.pop(ROUGHNESS))
+    reference = bundle.reference
+    ready = refiner(state, bundle.registration, reference.image, reference.lungs, roughness=(typical, limit))
     return Methods(
         bundle.reference,
         reference_frame(bundle.reference.lungs, bundle.prealignment),
@@ -122,7 +125,10 @@ def _kept(folder: Path | None, network: str, made_of: Sequence[object], fit_it: 
         say(f"{network}: taken from {path.name}")
         return dict(load_file(path))
     start = time.perf_counter()
-    weights = {name: value.numpy() for name, value in fit_it().state.items()}
+    found = fit_it()
+    weights = {name: value.numpy() for name, value in found.state.items()}
+    if network == "it_dpr":
+        weights[ROUGHNESS] = np.array(found.roughness, dtype=np.float32)
     say(f"{network}: fitted in {time.perf_counter() - start:.0f} s")
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)

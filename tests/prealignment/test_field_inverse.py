@@ -3,8 +3,8 @@ import numpy.typing as npt
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from assets.prealignment.field_inverse import solve
-from assets.prealignment.warp import sample
+from assets.prealignment.field_inverse import dense_inverse, solve
+from assets.prealignment.warp import compose, sample
 
 F32 = npt.NDArray[np.float32]
 SIDE = 64
@@ -54,3 +54,9 @@ def test_what_nothing_reads_gets_the_best_that_was_met() -> None:
     field[0] = 10 - np.arange(SIDE)
     found = solve(field, np.array([[30.0, 20.0]]))
     assert np.isfinite(found).all()
+
+
+def test_the_dense_inverse_undoes_the_field() -> None:
+    field = smooth_field(0, 4.0)
+    around = compose(field, dense_inverse(field))[:, 8:-8, 8:-8]
+    assert np.linalg.norm(around, axis=0).max() < 0.05

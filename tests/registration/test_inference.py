@@ -18,9 +18,11 @@ from assets.registration.inference import (
     refiner,
     registered_displacement,
     registered_inverse,
+    starting_map,
     velocity_displacement,
 )
 from assets.registration.network import build_network, predict_velocity
+from assets.registration.roughness import roughness, usual_roughness
 from assets.registration.settings import RefinementSettings, RegistrationSettings
 from assets.registration.views import CHANNELS
 
@@ -296,3 +298,17 @@ def test_errors_say_what_to_do(toy: Cohort, reference: Lungs, tiny: Registration
             refine(ready, *arguments)
     with pytest.raises(ValueError, match=r"expected \(2, h, w\)"):
         velocity_displacement(np.zeros((16, 16), np.float16), (32, 32), 7)
+
+
+def test_an_unusually_rough_pre_alignment_is_smoothed_before_use(
+    toy: Cohort, reference: Lungs, tiny: RegistrationSettings, imitating: RegistrationSettings
+) -> None:
+    inside, start = reference > 0, toy.displacements[0]
+    jagged = start.copy()
+    jagged[0] += np.random.default_rng(0).normal(0, 1, (32, 1)).astype(np.float32)
+    usual = usual_roughness(toy.displacements, inside)
+    ready = refiner(moving_weights(tiny), tiny, None, reference, FOLLOWED, roughness=usual)
+    assert starting_map(ready, start) is start
+    assert roughness(starting_map(ready, jagged), inside) < roughness(jagged, inside) / 2
+    whole = refiner(moving_weights(imitating), imitating, None, reference, FOLLOWED, roughness=usual)
+    assert starting_map(whole, jagged) is jagged
