@@ -184,8 +184,11 @@ class StageRun:
             "dagster/uri": self.store.uri(self.place.manifest(digest)),
             "settings": dg.MetadataValue.json(self.settings_used),
             **metadata,
-            **{name: picture(png) for name, png in drawn.items()},
         }
+        pictured = {name: picture(png) for name, png in drawn.items()}
+        if hidden := shown.keys() & pictured.keys():
+            raise ValueError(f"{self.place}: {', '.join(sorted(hidden))} would be both a picture and another entry")
+        shown |= pictured
         return dg.MaterializeResult(
             metadata=shown, data_version=dg.DataVersion(digest[:16]), check_results=list(checks)
         )

@@ -35,7 +35,7 @@ from assets.registration_report.registrations import Asked, Registrations, asked
 from assets.registration_report.scene import Scene, inputs_of, settings_of
 from assets.registration_report.settings import ArmName, ReportSettings
 from assets.registration_report.sharpness import Gain
-from assets.registration_report.summary import arm_lines, arm_table
+from assets.registration_report.summary import arm_lines, arm_table, rounded
 from assets.registration_report.truth import Truth
 from assets.registration_report.verdicts import Verdict, lesions_preserved, no_folds, sharper_mean
 from assets.tables import CARRIED, REGISTRATION_REPORT
@@ -181,8 +181,8 @@ def registration_report(context: dg.AssetExecutionContext, store: Store) -> dg.M
         lines = arm_lines(registrations.common())
         by_arm = arm_table(registered, len(radiographs), scene.steps, lines)
         metadata = {
-            "arms": table(by_arm, {name: ARM_KINDS.get(name, "float") for name in by_arm[0]}),
-            "sharpness": table(gains, GAIN_KINDS),
+            "figures": table(rounded(by_arm), {name: ARM_KINDS.get(name, "float") for name in by_arm[0]}),
+            "sharpness": table(rounded(gains), GAIN_KINDS),
             "set_aside": set_aside_table(done.rows),
         }
         checks = [

@@ -61,6 +61,14 @@ def arm_table(
     ]
 
 
+def rounded(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Rows whose floats have four significant digits: more than that is noise to a reader."""
+    return [
+        {name: float(f"{value:.4g}") if isinstance(value, float) else value for name, value in row.items()}
+        for row in rows
+    ]
+
+
 def preserved(line: Mapping[str, float | None]) -> bool | None:
     """Whether an arm's median lesion keeps area and contrast within 0.97 to 1.03; None where no lesion is known."""
     ratios = [line["lesion_area_ratio"], line["lesion_contrast_ratio"]]

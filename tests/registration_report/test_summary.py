@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from assets.registration_report.summary import arm_line, arm_lines, arm_table, preserved
+from assets.registration_report.summary import arm_line, arm_lines, arm_table, preserved, rounded
 
 
 def row(arm: str, **columns: Any) -> dict[str, Any]:  # noqa: ANN401
@@ -61,3 +61,8 @@ def test_arms_keep_their_order() -> None:
 )
 def test_a_lesion_is_preserved_within_three_percent(area: float | None, contrast: float | None, kept: bool) -> None:
     assert preserved({"lesion_area_ratio": area, "lesion_contrast_ratio": contrast}) is kept
+
+
+def test_floats_are_shown_with_four_digits_and_nothing_else_is_changed() -> None:
+    shown = rounded([{"arm": "it_pr", "steps": 12345, "dice": 0.98765432, "ms": None, "area": 1234.56}])
+    assert shown == [{"arm": "it_pr", "steps": 12345, "dice": 0.9877, "ms": None, "area": 1235.0}]
