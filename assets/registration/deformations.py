@@ -82,8 +82,9 @@ def trust_outlines(velocity: Tensor, normals: Tensor, doubt: float) -> Tensor:
     """
     if doubt == 0:
         return velocity
-    fade = normals.norm(dim=1, keepdim=True)
-    across = (velocity * normals).sum(1, keepdim=True)
+    # channel by channel: reductions over two channels take ten times as long on a CPU
+    fade = torch.hypot(normals[:, :1], normals[:, 1:])
+    across = velocity[:, :1] * normals[:, :1] + velocity[:, 1:] * normals[:, 1:]
     speed = across / fade.clamp(min=1e-6)
     taken: Tensor = across * doubt**2 / (speed.square() + doubt**2)
     return velocity - taken * normals

@@ -90,12 +90,15 @@ def _line(methods: Methods, arm: ArmName, way: Align, subjects: Sequence[Subject
     back = inverses(methods).get(arm)
     for subject in subjects[:WARM_UP]:
         timed(way, subject.case)
-    rows: list[dict[str, float | None]] = []
-    errors, cpu_ms = [], []
+    # all pairs in a row, as a user's would be: measuring in between leaves nothing of an arm in the processor's caches
+    done, cpu_ms = [], []
     for subject in subjects:
         started = time.process_time()
-        displacement, ms = timed(way, subject.case)
+        done.append(timed(way, subject.case))
         cpu_ms.append(1000 * (time.process_time() - started))
+    rows: list[dict[str, float | None]] = []
+    errors = []
+    for subject, (displacement, ms) in zip(subjects, done, strict=True):
         inverse = None if back is None else back(subject.case)
         rows.append({**measure(methods.reference, subject.case, displacement, subject.truth, inverse), "ms": ms})
         errors.append(errors_of(subject, displacement))
