@@ -4,6 +4,8 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from assets.registration.settings import check_widths
+
 
 class PeerSettings(BaseModel):
     """Network, loss weights and schedule of both learned peers.
@@ -63,14 +65,7 @@ class PeerSettings(BaseModel):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if len(self.encoder_features) != len(self.decoder_features):
-            raise ValueError(
-                f"decoder_features has {len(self.decoder_features)} levels and encoder_features "
-                f"{len(self.encoder_features)}; give both the same number of entries"
-            )
-        widths = [*self.encoder_features, *self.decoder_features, *self.final_features]
-        if min(widths) < 1:
-            raise ValueError(f"every number of features must be at least 1, got {widths}")
+        check_widths(self.encoder_features, self.decoder_features, self.final_features)
         if self.ncc_window % 2 == 0:
             raise ValueError(f"ncc_window is {self.ncc_window}; a window with a middle pixel has an odd side")
         return self

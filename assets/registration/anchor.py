@@ -35,8 +35,7 @@ def anchor_velocity(
             then mapped onto itself.
 
     Returns:
-        Pixels of the half grid. It is a mean displacement of a pixel or two; that a velocity is no displacement
-        matters less than a tenth of that.
+        Pixels of the half grid: a mean displacement, taken for a velocity because it is small and smooth.
     """
     if pairs == 0:
         return predict(image)

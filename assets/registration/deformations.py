@@ -82,7 +82,7 @@ def trust_outlines(velocity: Tensor, normals: Tensor, doubt: float) -> Tensor:
     """
     if doubt == 0:
         return velocity
-    # channel by channel: reductions over two channels take ten times as long on a CPU
+    # channel by channel: reductions over two channels take several times as long on a CPU
     fade = torch.hypot(normals[:, :1], normals[:, 1:])
     across = velocity[:, :1] * normals[:, :1] + velocity[:, 1:] * normals[:, 1:]
     speed = across / fade.clamp(min=1e-6)

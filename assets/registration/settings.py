@@ -7,6 +7,22 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Reading = Literal["R1", "R2", "R3"]
 
 
+def check_widths(encoder: list[int], decoder: list[int], final: list[int]) -> None:
+    """Refuse features that make no `RegistrationNetwork`.
+
+    Raises:
+        ValueError: encoder and decoder have different numbers of levels, or a layer has no channel.
+    """
+    if len(encoder) != len(decoder):
+        raise ValueError(
+            f"decoder_features has {len(decoder)} levels and encoder_features {len(encoder)}; "
+            "give both the same number of entries"
+        )
+    widths = [*encoder, *decoder, *final]
+    if min(widths) < 1:
+        raise ValueError(f"every number of features must be at least 1, got {widths}")
+
+
 class RegistrationSettings(BaseModel):
     """Network, training pairs, loss weights and schedule of IT-DPR.
 
@@ -122,14 +138,7 @@ class RegistrationSettings(BaseModel):
 
     @model_validator(mode="after")
     def _levels_agree(self) -> Self:
-        if len(self.encoder_features) != len(self.decoder_features):
-            raise ValueError(
-                f"decoder_features has {len(self.decoder_features)} levels and encoder_features "
-                f"{len(self.encoder_features)}; give both the same number of entries"
-            )
-        widths = [*self.encoder_features, *self.decoder_features, *self.final_features]
-        if min(widths) < 1:
-            raise ValueError(f"every number of features must be at least 1, got {widths}")
+        check_widths(self.encoder_features, self.decoder_features, self.final_features)
         if min(self.knots) < 2:
             raise ValueError(f"every entry of knots must be at least 2, got {self.knots}")
         return self

@@ -90,7 +90,7 @@ def _line(methods: Methods, arm: ArmName, way: Align, subjects: Sequence[Subject
     back = inverses(methods).get(arm)
     for subject in subjects[:WARM_UP]:
         timed(way, subject.case)
-    # all pairs in a row, as a user's would be: measuring in between leaves nothing of an arm in the processor's caches
+    # all pairs in a row, as a user's would be
     done, cpu_ms = [], []
     for subject in subjects:
         started = time.process_time()
