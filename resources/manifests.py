@@ -11,6 +11,7 @@ Layout below the store's root:
 import hashlib
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,8 +63,8 @@ def table_bytes(table: pa.Table) -> bytes:
     return buffer.getvalue()
 
 
-def table_from(data: bytes) -> pa.Table:
-    """The table of a Parquet file's bytes, read on this thread alone.
+def table_from(data: bytes, columns: Sequence[str] | None = None) -> pa.Table:
+    """The table of a Parquet file's bytes, or some of its columns, read on this thread alone.
 
     Arrow's pool reads by calling back into Python, and a thread of it that is still letting go when the interpreter
     ends aborts a process whose work is done (apache/arrow issue 34314).
@@ -71,7 +72,8 @@ def table_from(data: bytes) -> pa.Table:
     Raises:
         pyarrow.ArrowException: the bytes are no Parquet file.
     """
-    return pq.ParquetFile(pa.BufferReader(data), pre_buffer=False).read(use_threads=False)
+    file = pq.ParquetFile(pa.BufferReader(data), pre_buffer=False)
+    return file.read(columns=None if columns is None else list(columns), use_threads=False)
 
 
 def read_pointer(store: ObjectStore, place: Place) -> dict[str, Any] | None:
@@ -80,16 +82,18 @@ def read_pointer(store: ObjectStore, place: Place) -> dict[str, Any] | None:
     return None if data is None else dict(json.loads(data))
 
 
-def read_manifest(store: ObjectStore, place: Place) -> pa.Table | None:
-    """The current manifest, None if there is none."""
+def read_manifest(store: ObjectStore, place: Place, columns: Sequence[str] | None = None) -> pa.Table | None:
+    """The current manifest, or some of its columns; None if there is none."""
     pointer = read_pointer(store, place)
     if pointer is None:
         return None
-    return table_from(store.read(place.manifest(pointer["digest"])))
+    return table_from(store.read(place.manifest(pointer["digest"])), columns)
 
 
-def require_current(store: ObjectStore, place: Place) -> tuple[dict[str, Any], pa.Table]:
-    """The pointer and the manifest that it names.
+def require_current(
+    store: ObjectStore, place: Place, columns: Sequence[str] | None = None
+) -> tuple[dict[str, Any], pa.Table]:
+    """The pointer and the manifest that it names, or some of the manifest's columns.
 
     Raises:
         FileNotFoundError: the stage has not run for this partition.
@@ -97,7 +101,7 @@ def require_current(store: ObjectStore, place: Place) -> tuple[dict[str, Any], p
     pointer = read_pointer(store, place)
     if pointer is None:
         raise FileNotFoundError(f"{place} has no manifest yet; materialise {place.stage} for {place.partition} first")
-    return pointer, table_from(store.read(place.manifest(pointer["digest"])))
+    return pointer, table_from(store.read(place.manifest(pointer["digest"])), columns)
 
 
 def pointer_version(store: ObjectStore, place: Place) -> str | None:

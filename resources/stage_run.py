@@ -1,5 +1,6 @@
 """One run of one stage and partition: where it reads and writes, what it reports to Dagster."""
 
+import errno
 import json
 import time
 import traceback
@@ -7,10 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import dagster as dg
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import BaseModel
 
 from resources.catalogue import entry_named
@@ -32,9 +34,23 @@ from resources.partitions import SHARDS_BY_COHORT, cohort_of
 from resources.stage_config import resolve
 
 RETRY_TAG = "pseudopair/retry_failed"
+STORAGE_RETRIES = 3
+STORAGE_WAIT_SECONDS = 5
+# What asking again does not mend.
+LASTING = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR}
 
 S = TypeVar("S", bound=BaseModel)
 Pictures = Callable[[], dict[str, bytes]]
+
+
+class Finished(Protocol):
+    """A stage's rows after a run, ready to be published: `Refreshed`, or a table made otherwise."""
+
+    def counts(self) -> dict[str, int]:
+        """Planned, computed, reused and resumed rows, and rows by status (as `Refreshed.counts`)."""
+
+    def table(self, schema: pa.Schema) -> pa.Table:
+        """The manifest."""
 
 
 class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -99,20 +115,32 @@ class StageRun:
         self.settings_used = settings.model_dump()
         return settings
 
-    def rows(self, stage: str, partition: str | None = None) -> list[dict[str, Any]]:
+    def table(self, stage: str, partition: str | None = None, columns: Sequence[str] | None = None) -> pa.Table:
         """Rows of an upstream stage: of the same partition, or of every shard of this run's cohort.
+
+        Args:
+            stage: name of the upstream stage.
+            partition: one of its partitions; by default those that belong to this run's.
+            columns: only these; a large cohort's rows are read with few.
 
         Raises:
             FileNotFoundError: it has not run yet.
             Failure: it was made from manifests that are no longer current.
         """
-        rows: list[dict[str, Any]] = []
+        tables: list[pa.Table] = []
         for key in [partition] if partition else self._partitions():
             place = Place(stage, key)
-            pointer, table = require_current(self.store, place)
+            pointer, table = require_current(self.store, place, columns)
             self._require_one_generation(place, pointer)
             self.parents[str(place)] = pointer["digest"]
-            rows.extend(table.to_pylist())
+            tables.append(table)
+        return pa.concat_tables(tables, promote_options="default")
+
+    def rows(
+        self, stage: str, partition: str | None = None, columns: Sequence[str] | None = None
+    ) -> list[dict[str, Any]]:
+        """Rows of an upstream stage as dictionaries; see `table`."""
+        rows: list[dict[str, Any]] = self.table(stage, partition, columns).to_pylist()
         return rows
 
     def _require_one_generation(self, place: Place, pointer: dict[str, Any]) -> None:
@@ -129,9 +157,18 @@ class StageRun:
                     allow_retries=False,
                 )
 
-    def ok(self, stage: str, partition: str | None = None) -> list[dict[str, Any]]:
+    def ok_table(self, stage: str, partition: str | None = None, columns: Sequence[str] | None = None) -> pa.Table:
+        """Upstream rows that may go on, as a table; see `table`."""
+        wanted = None if columns is None else list(dict.fromkeys([*columns, "status"]))
+        table = self.table(stage, partition, wanted)
+        return table.filter(pc.equal(table["status"], "ok")).select(table.column_names if columns is None else columns)
+
+    def ok(
+        self, stage: str, partition: str | None = None, columns: Sequence[str] | None = None
+    ) -> list[dict[str, Any]]:
         """Upstream rows that may go on."""
-        return [row for row in self.rows(stage, partition) if row["status"] == "ok"]
+        rows: list[dict[str, Any]] = self.ok_table(stage, partition, columns).to_pylist()
+        return rows
 
     def model(self, stage: str) -> dict[str, Any]:
         """The single row of a model of this run's cohort."""
@@ -139,7 +176,7 @@ class StageRun:
 
     def known_keys(self) -> set[str]:
         """Row keys of this stage's previous manifest."""
-        table = read_manifest(self.store, self.place)
+        table = read_manifest(self.store, self.place, ["key"])
         return set() if table is None else set(table.column("key").to_pylist())
 
     def refresh(self, tasks: Sequence[Task], workers: int = 1) -> Refreshed:
@@ -148,7 +185,7 @@ class StageRun:
 
     def finish(
         self,
-        refreshed: Refreshed,
+        refreshed: Finished,
         schema: pa.Schema,
         metadata: dict[str, Any],
         pictures: Pictures = dict,
@@ -251,6 +288,9 @@ def stage_run(context: dg.AssetExecutionContext, store: Store, version: str) -> 
         except OSError:
             # The store itself is what failed; Dagster's own record of the run has to do.
             run.progress("could not record the failure in the store: " + traceback.format_exc(limit=1))
+        if isinstance(error, OSError) and error.errno is not None and error.errno not in LASTING:
+            # A storage that does not answer now may in a while; a row's own error never comes here.
+            raise dg.RetryRequested(STORAGE_RETRIES, STORAGE_WAIT_SECONDS) from error
         raise
 
 
