@@ -1,7 +1,6 @@
 """The console command `pseudopair`."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,20 +8,10 @@ from typing import Annotated, Any
 
 import typer
 import yaml
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Column, Table
 
-from resources.home import (
-    COHORTS_VARIABLE,
-    DATA_VARIABLE,
-    HOME_VARIABLE,
-    STORE_VARIABLE,
-    data_root,
-    home,
-    prepare_dagster_home,
-    store_url,
-)
+from pipelines.commands.common import prepare, shown, stop
+from resources.home import COHORTS_VARIABLE, home, store_url
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -30,27 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Registered pseudo-pairs from chest radiographs.",
 )
-shown = Console(highlight=False, soft_wrap=True)
 DEFAULT_PORT = 3000
-
-
-def _prepare() -> None:
-    # Child processes run in another folder, and the default home is relative to this one.
-    os.environ[HOME_VARIABLE] = str(home())
-    os.environ[DATA_VARIABLE] = data_root()
-    os.environ[STORE_VARIABLE] = store_url()
-    if os.environ.get(COHORTS_VARIABLE):
-        named = os.environ[COHORTS_VARIABLE].split(os.pathsep)
-        os.environ[COHORTS_VARIABLE] = os.pathsep.join(os.path.abspath(folder) for folder in named if folder)
-    # Waiting OpenMP threads that spin starve each other on a busy machine.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("DAGSTER_HOME", str(prepare_dagster_home()))
-
-
-def _stop(message: str) -> typer.Exit:
-    # A partition such as [phantom/0] in the message is no markup.
-    Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]stopped[/]: {escape(message)}")
-    return typer.Exit(1)
 
 
 def _parse_settings(items: list[str]) -> dict[str, dict[str, Any]]:
@@ -59,12 +28,12 @@ def _parse_settings(items: list[str]) -> dict[str, dict[str, Any]]:
         target, equals, value = item.partition("=")
         stage, dot, name = target.partition(".")
         if not (equals and dot):
-            raise _stop(f"--set {item}: expected STAGE.SETTING=VALUE, e.g. lung_masks.sources=pbtseg")
+            raise stop(f"--set {item}: expected STAGE.SETTING=VALUE, e.g. lung_masks.sources=pbtseg")
         try:
             # Nothing after the sign is an empty text; YAML would make it null.
             overrides.setdefault(stage, {})[name] = yaml.safe_load(value) if value else ""
         except yaml.YAMLError:
-            raise _stop(f"--set {item}: the value is no YAML; quote it") from None
+            raise stop(f"--set {item}: the value is no YAML; quote it") from None
     return overrides
 
 
@@ -78,14 +47,14 @@ def run(
     retry_failed: Annotated[bool, typer.Option(help="Compute rejected and failed rows again")] = False,
 ) -> None:
     """Materialise every stage of a cohort through Dagster; what is up to date is reused."""
-    _prepare()
+    prepare()
     from pipelines.cohort_files import CohortProblem, checked_settings, cohort_name
 
     overrides = _parse_settings(settings or [])
     try:
         name = cohort_name(cohort)
     except CohortProblem as problem:
-        raise _stop(str(problem)) from None
+        raise stop(str(problem)) from None
     from pipelines.run import RunFailed, run_cohort
     from pipelines.summary import print_summary
 
@@ -102,7 +71,7 @@ def run(
             name, overrides, lambda line: shown.print(line, markup=False), until=until, retry_failed=retry_failed
         )
     except (RunFailed, CohortProblem) as failure:
-        raise _stop(str(failure)) from None
+        raise stop(str(failure)) from None
     print_summary(name, tag, shown)
 
 
@@ -111,7 +80,7 @@ def ui(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1")] = DEFAULT_PORT,
 ) -> None:
     """Start Dagster's web server and daemon on loopback, with this installation's home."""
-    _prepare()
+    prepare()
     root = Path(__file__).resolve().parents[1]
     command = [
         str(Path(sys.executable).with_name("dagster")),
@@ -129,7 +98,7 @@ def status(
     cohort: Annotated[str | None, typer.Argument(help="Name of a cohort; all that have been run by default")] = None,
 ) -> None:
     """Say per stage and shard what is fresh, stale, failed or missing, and why."""
-    _prepare()
+    prepare()
     from pipelines.status import status_rows
     from resources.catalogue import CatalogueError
 
@@ -139,7 +108,7 @@ def status(
     try:
         rows = status_rows(cohort)
     except CatalogueError as error:
-        raise _stop(str(error)) from None
+        raise stop(str(error)) from None
     for row in rows:
         table.add_row(row.stage, row.partition, row.state, row.ok, row.aside, row.seconds, row.why)
     shown.print(f"store: {store_url()}")
@@ -169,7 +138,7 @@ def where(
     try:
         shown.print(source_file(cohort, row), markup=False)
     except CohortProblem as problem:
-        raise _stop(str(problem)) from None
+        raise stop(str(problem)) from None
 
 
 @app.command()
@@ -181,7 +150,7 @@ def settings(
     from resources.stage_config import config_schema
 
     if stage is not None and stage not in STAGE_SETTINGS:
-        raise _stop(f"there is no stage {stage!r}; the stages are: {', '.join(STAGE_SETTINGS)}")
+        raise stop(f"there is no stage {stage!r}; the stages are: {', '.join(STAGE_SETTINGS)}")
     for name, model in STAGE_SETTINGS.items():
         if stage in (None, name):
             shown.print(f"[bold]{name}[/]")

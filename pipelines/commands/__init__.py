@@ -1,0 +1,1 @@
+"""Commands of `pseudopair`, one a module."""
