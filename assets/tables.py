@@ -162,17 +162,38 @@ REGISTRATION_REPORT = pa.schema(
     ]
 )
 
+_SIDE = [
+    *((name, pa.string()) for name in ("id", "label", "patient", "file_digest")),
+    # Partition of the radiograph, such as nih/07: where its rows and artefacts lie.
+    ("shard", pa.string()),
+    ("radiograph_key", pa.string()),
+    ("mask_key", pa.string()),
+    ("prealigned_key", pa.string()),
+    # Of the registered row.
+    *((name, pa.string()) for name in ("key", "artifact", "artifact_digest")),
+    ("folded_share", pa.float64()),
+    ("dice_reference", pa.float64()),
+    # In pixels of the reference frame.
+    ("boxes", pa.list_(BOX)),
+    ("flags", pa.list_(pa.string())),
+]
+
+# `settings` and `versions` are JSON objects by stage; `run_id` is of the run that first made the pair.
 PSEUDO_PAIRS = pa.schema(
     [
         ("pair_id", pa.string()),
+        ("policy", pa.string()),
         ("split", pa.string()),
-        *[
-            (f"{side}_{name}", pa.string())
-            for side in ("abnormal", "normal")
-            for name in ("id", "label", "patient", "key", "file_digest")
-        ],
+        *[(f"{side}_{name}", kind) for side in ("abnormal", "normal") for name, kind in _SIDE],
+        # Correlation of coarse lung images, null where too little of the lungs lies in one place.
+        ("similarity_before", pa.float64()),
+        ("similarity_after", pa.float64()),
         ("reference", pa.string()),
         ("registration_model", pa.string()),
+        ("registration_model_digest", pa.string()),
+        ("settings", pa.string()),
+        ("versions", pa.string()),
+        ("run_id", pa.string()),
         *_ROW,
     ]
 )

@@ -8,10 +8,16 @@ from typing import Annotated, Any
 
 import typer
 import yaml
-from rich.table import Column, Table
+from rich.table import Table
 
 from pipelines.commands.common import prepare, shown, stop
-from resources.home import COHORTS_VARIABLE, home, store_url
+from pipelines.commands.export import export
+from pipelines.commands.forget import forget
+from pipelines.commands.gc import gc
+from pipelines.commands.lineage import lineage
+from pipelines.commands.status import status
+from pipelines.commands.verify import verify
+from resources.home import COHORTS_VARIABLE, home
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -55,7 +61,8 @@ def run(
         name = cohort_name(cohort)
     except CohortProblem as problem:
         raise stop(str(problem)) from None
-    from pipelines.run import RunFailed, run_cohort
+    from pipelines.launches import RunFailed
+    from pipelines.run import run_cohort
     from pipelines.summary import print_summary
 
     translator = overrides.setdefault("translator", {})
@@ -91,28 +98,6 @@ def ui(
     ]
     shown.print(f"home: {home()}\nopen: http://127.0.0.1:{port}")
     raise typer.Exit(subprocess.run(command, check=False, cwd=root).returncode)
-
-
-@app.command()
-def status(
-    cohort: Annotated[str | None, typer.Argument(help="Name of a cohort; all that have been run by default")] = None,
-) -> None:
-    """Say per stage and shard what is fresh, stale, failed or missing, and why."""
-    prepare()
-    from pipelines.status import status_rows
-    from resources.catalogue import CatalogueError
-
-    table = Table(*(Column(name, no_wrap=True) for name in ("stage", "partition", "state")))
-    for name in ("ok", "set aside", "seconds", "why"):
-        table.add_column(name)
-    try:
-        rows = status_rows(cohort)
-    except CatalogueError as error:
-        raise stop(str(error)) from None
-    for row in rows:
-        table.add_row(row.stage, row.partition, row.state, row.ok, row.aside, row.seconds, row.why)
-    shown.print(f"store: {store_url()}")
-    shown.print(table)
 
 
 @app.command()
@@ -164,6 +149,14 @@ def schema() -> None:
     from assets.radiographs.declaration import schema as declaration_schema
 
     typer.echo(json.dumps(declaration_schema(), indent=2))
+
+
+app.command()(export)
+app.command()(gc)
+app.command()(lineage)
+app.command()(forget)
+app.command()(status)
+app.command()(verify)
 
 
 if __name__ == "__main__":

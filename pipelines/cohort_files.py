@@ -12,7 +12,8 @@ from assets.radiographs.sources import source_rows
 from pipelines.settings import STAGE_SETTINGS
 from resources.catalogue import CatalogueError, Entry, entries, entry_named, folders, read_entry, rooted, shard_names
 from resources.home import home
-from resources.object_store import ObjectStore, write_local
+from resources.local_files import write_local
+from resources.object_store import ObjectStore
 
 
 class CohortProblem(ValueError):

@@ -15,7 +15,10 @@ from assets.segmenter.asset import lung_segmenter
 from assets.translation.asset import translator
 from pipelines.console import console
 from pipelines.environments import resources
-from pipelines.jobs import jobs
+from pipelines.jobs import rebuild_jobs, stage_jobs
+from pipelines.schedules import schedules, status_job
+from pipelines.sensors import sensors
+from pipelines.status_asset import store_status
 
 defs = dg.Definitions(
     assets=[
@@ -32,8 +35,11 @@ defs = dg.Definitions(
         evaluation,
         registration_peers,
         registration_report,
+        store_status,
     ],
-    jobs=jobs,
+    jobs=[*rebuild_jobs, *stage_jobs, status_job],
+    schedules=schedules,
+    sensors=sensors,
     resources=resources(),
     # A step process costs seconds; parallel work is concurrent runs, one a shard.
     executor=dg.in_process_executor,

@@ -39,39 +39,39 @@ MASKED = ("radiographs", "lung_masks")
 FRAMES = (*MASKED, "reference_lung", "prealigned_radiographs", "registered_radiographs")
 
 STAGES = (
-    Stage("radiographs", "shard", (), "sources"),
-    Stage("lung_segmenter", "cohort", ("radiographs",), "segmenter_training"),
-    Stage("lung_masks", "shard", ("radiographs", "lung_segmenter"), "segmentation"),
-    Stage("reference_lung", "cohort", MASKED, "reference"),
-    Stage("prealigned_radiographs", "shard", (*MASKED, "reference_lung"), "prealignment"),
+    Stage("radiographs", "shard", (), "stage_sources"),
+    Stage("lung_segmenter", "cohort", ("radiographs",), "stage_segmenter_training"),
+    Stage("lung_masks", "shard", ("radiographs", "lung_segmenter"), "stage_segmentation"),
+    Stage("reference_lung", "cohort", MASKED, "stage_reference"),
+    Stage("prealigned_radiographs", "shard", (*MASKED, "reference_lung"), "stage_prealignment"),
     Stage(
         "registration_model",
         "cohort",
         (*MASKED, "reference_lung", "prealigned_radiographs"),
-        "registration_training",
+        "stage_registration_training",
     ),
     Stage(
         "registered_radiographs",
         "shard",
         (*MASKED, "reference_lung", "prealigned_radiographs", "registration_model"),
-        "registration",
+        "stage_registration",
     ),
     Stage(
         "pseudo_pairs",
         "cohort",
-        ("radiographs", "reference_lung", "registration_model", "registered_radiographs"),
-        "training",
+        (*FRAMES, "registration_model"),
+        "stage_training",
     ),
-    Stage("translator", "cohort", (*FRAMES, "pseudo_pairs"), "training"),
-    Stage("anomaly_maps", "shard", (*FRAMES, "translator"), "scoring"),
-    Stage("evaluation", "cohort", (*FRAMES, "translator", "anomaly_maps"), "evaluate"),
+    Stage("translator", "cohort", (*FRAMES, "pseudo_pairs"), "stage_training"),
+    Stage("anomaly_maps", "shard", (*FRAMES, "translator"), "stage_scoring"),
+    Stage("evaluation", "cohort", (*FRAMES, "translator", "anomaly_maps"), "stage_evaluate"),
     # No stage reads these two: at the end they hold nobody up, and their failure ends nothing else.
-    Stage("registration_peers", "cohort", (*MASKED, "reference_lung"), "peer_training"),
+    Stage("registration_peers", "cohort", (*MASKED, "reference_lung"), "stage_peer_training"),
     Stage(
         "registration_report",
         "cohort",
         (*FRAMES, "registration_model", "registration_peers"),
-        "registration_measurement",
+        "stage_registration_measurement",
     ),
 )
 STAGE_NAMES = tuple(stage.name for stage in STAGES)

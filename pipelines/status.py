@@ -1,15 +1,16 @@
 """What is fresh, stale, failed or missing, per stage and shard, and why (the UI tells it one at a time)."""
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal
 
 from pydantic import ValidationError
 
 from assets.radiographs.declaration import DeclarationError, parse_declaration
-from assets.radiographs.sources import source_digest
+from assets.radiographs.sources import source_digests
 from pipelines.stages import STAGES, Stage
 from pipelines.versions import VERSIONS
 from resources.catalogue import entry_named
@@ -19,6 +20,9 @@ from resources.object_store import ObjectStore
 from resources.partitions import SHARDS_BY_COHORT, cohort_of
 
 State = Literal["fresh", "stale", "failed", "missing"]
+Sources = Callable[[str], dict[str, str] | None]
+# A remote store answers in tens of milliseconds, whatever it is asked.
+REQUESTS_AT_ONCE = 32
 
 
 @dataclass(frozen=True)
@@ -36,31 +40,79 @@ class StatusRow:
 
 @dataclass(frozen=True)
 class _Present:
-    """What manifests are compared with: the store, and the sources as they are, read once a cohort."""
+    """What manifests are compared with, each read once: pointers and failures of the store, and the sources."""
 
     store: ObjectStore
-    source: Callable[[str], str | None]
+    sources: Sources
+    pointers: dict[Place, dict[str, Any] | None] = field(default_factory=dict)
+    failures: dict[Place, bytes | None] = field(default_factory=dict)
+    rows: dict[str, list[StatusRow]] = field(default_factory=dict)
+
+    def pointer(self, place: Place) -> dict[str, Any] | None:
+        if place not in self.pointers:
+            self.pointers[place] = read_pointer(self.store, place)
+        return self.pointers[place]
+
+    def read(self, places: Sequence[Place]) -> None:
+        with ThreadPoolExecutor(REQUESTS_AT_ONCE) as requests:
+            pointers = requests.map(lambda place: read_pointer(self.store, place), places)
+            failures = requests.map(lambda place: self.store.read_or_none(f"{place.folder}/FAILED.json"), places)
+            self.pointers.update(zip(places, pointers, strict=True))
+            self.failures.update(zip(places, failures, strict=True))
+
+    def cohort(self, cohort: str) -> list[StatusRow]:
+        if cohort not in self.rows:
+            self.read([Place(stage.name, key) for stage in STAGES for key in stage.partitions(cohort)])
+            self.rows[cohort] = _cohort_rows(self, cohort)
+        return self.rows[cohort]
 
 
-def status_rows(cohort: str | None = None, store: ObjectStore | None = None) -> list[StatusRow]:
+def status_rows(
+    cohort: str | None = None, store: ObjectStore | None = None, sources: Sources | None = None
+) -> list[StatusRow]:
     """State of every stage and partition of a cohort, or of every cohort that has any manifest.
 
     Stale means: what was read has a newer manifest, the algorithm's version changed, the declared settings differ from
-    those used, or an upstream stage is itself stale.
+    those used, it must be trained again, or an upstream stage is itself stale.
+
+    Args:
+        cohort: one cohort; by default all that have been run.
+        store: by default the installation's.
+        sources: digest of the present sources by shard, None where they cannot be read; `sources_now` by default.
 
     Raises:
         CatalogueError: no cohort has the name.
     """
     objects = store or ObjectStore(store_url())
-    names = (
-        [entry_named(cohort).name] if cohort else [name for name in sorted(SHARDS_BY_COHORT) if _begun(objects, name)]
-    )
-    present = _Present(objects, cache(source_now))
-    return [row for name in names for row in _cohort_rows(present, name)]
+    names = [entry_named(cohort).name] if cohort else begun_cohorts(objects)
+    present = _Present(objects, cache(sources or sources_now))
+    return [row for name in names for row in present.cohort(name)]
 
 
-def _begun(store: ObjectStore, cohort: str) -> bool:
-    return any(read_pointer(store, Place("radiographs", shard)) for shard in SHARDS_BY_COHORT[cohort])
+def begun_cohorts(store: ObjectStore) -> list[str]:
+    """Names of the cohorts that have been run: any shard of theirs has a manifest of radiographs."""
+    shards = [shard for shards in SHARDS_BY_COHORT.values() for shard in shards]
+    return sorted({cohort_of(shard) for shard, pointer in radiograph_pointers(store, shards).items() if pointer})
+
+
+def radiograph_pointers(store: ObjectStore, shards: Iterable[str]) -> dict[str, dict[str, Any] | None]:
+    """Pointer of the radiographs by shard, None for one that never completed."""
+    with ThreadPoolExecutor(REQUESTS_AT_ONCE) as requests:
+        keys = list(shards)
+        found = requests.map(lambda shard: read_pointer(store, Place("radiographs", shard)), keys)
+        return dict(zip(keys, found, strict=True))
+
+
+def sources_now(cohort: str) -> dict[str, str] | None:
+    """Digest of a cohort's present sources by shard, None where they cannot be read."""
+    try:
+        declaration = parse_declaration(entry_named(cohort).mapping)
+        source = ObjectStore(declaration.root, dict(declaration.storage_options))
+        digests = source_digests(declaration, source.read, lambda: source.stats(""), source.open)
+    except DeclarationError:
+        return None
+    # Another number of shards than when Dagster loaded is another declaration, too: every digest is a new one.
+    return dict(zip(SHARDS_BY_COHORT[cohort], digests, strict=False))
 
 
 def _cohort_rows(present: _Present, cohort: str) -> list[StatusRow]:
@@ -68,44 +120,32 @@ def _cohort_rows(present: _Present, cohort: str) -> list[StatusRow]:
     rows: list[StatusRow] = []
     stale: set[str] = set()
     for stage in STAGES:
+        wanted = _wanted(stage, declared.get(stage.name, {}))
         for partition in stage.partitions(cohort):
-            row = _row(present, stage, partition, declared.get(stage.name, {}), stale)
+            row = _row(present, stage, partition, wanted, stale)
             rows.append(row)
             if row.state != "fresh":
                 stale.add(str(Place(stage.name, partition)))
     return rows
 
 
-def _row(present: _Present, stage: Stage, partition: str, declared: dict[str, Any], stale: set[str]) -> StatusRow:
+def _wanted(stage: Stage, declared: dict[str, Any]) -> dict[str, Any] | None:
+    try:
+        return stage.settings(**declared).model_dump()
+    except ValidationError:
+        return None
+
+
+def _row(present: _Present, stage: Stage, partition: str, wanted: dict[str, Any] | None, stale: set[str]) -> StatusRow:
     place = Place(stage.name, partition)
-    failure = present.store.read_or_none(f"{place.folder}/FAILED.json")
-    pointer = read_pointer(present.store, place)
+    pointer, failure = present.pointers[place], present.failures[place]
     counts = ("", "", "") if pointer is None else _counts(pointer)
     if failure is not None:
         return StatusRow(stage.name, partition, "failed", *counts, json.loads(failure)["error"])
     if pointer is None:
         return StatusRow(stage.name, partition, "missing", *counts, "never completed")
-    why = _staleness(present, stage, pointer, declared, stale)
+    why = _own_reason(present, stage, pointer, wanted) or _parents_reason(present, pointer, stale)
     return StatusRow(stage.name, partition, "stale" if why else "fresh", *counts, why)
-
-
-def _stale_elsewhere(present: _Present, stage: str, partition: str, cohort: str) -> bool:
-    """Whether a manifest of another cohort, whose model this one borrows, is not fresh itself."""
-    lender = cohort_of(partition)
-    if lender == cohort or lender not in SHARDS_BY_COHORT:
-        return False
-    rows = _cohort_rows(present, lender)
-    return any((row.stage, row.partition) == (stage, partition) and row.state != "fresh" for row in rows)
-
-
-def source_now(cohort: str) -> str | None:
-    """Digest of the present sources of a cohort, None where they cannot be read."""
-    try:
-        declaration = parse_declaration(entry_named(cohort).mapping)
-        source = ObjectStore(declaration.root, dict(declaration.storage_options))
-        return source_digest(declaration, source.read, lambda: sorted(source.find("")), source.open)
-    except DeclarationError:
-        return None
 
 
 def _counts(pointer: dict[str, Any]) -> tuple[str, str, str]:
@@ -113,25 +153,43 @@ def _counts(pointer: dict[str, Any]) -> tuple[str, str, str]:
     return str(pointer["ok"]), str(aside), f"{pointer['seconds']:.1f}"
 
 
-def _staleness(
-    present: _Present, stage: Stage, pointer: dict[str, Any], declared: dict[str, Any], stale: set[str]
-) -> str:
+def _own_reason(present: _Present, stage: Stage, pointer: dict[str, Any], wanted: dict[str, Any] | None) -> str:
+    """Why a manifest is stale by itself, empty if it is not."""
+    if pointer.get("must_retrain"):
+        return str(pointer["must_retrain"])
     if pointer["version"] != VERSIONS[stage.name]:
         return f"algorithm version {pointer['version']} → {VERSIONS[stage.name]}"
-    try:
-        wanted = stage.settings(**declared).model_dump()
-    except ValidationError:
+    if wanted is None:
         return "the declared settings are wrong; see `pseudopair cohorts`"
     changed = sorted(name for name in wanted if pointer["settings"].get(name) != wanted[name])
     if changed:
         return f"settings differ from the declaration: {', '.join(changed)}"
-    if stage.name == "radiographs" and present.source(cohort_of(pointer["partition"])) != pointer.get("source"):
-        return "its declaration, table or files changed, or cannot be read"
+    if stage.name != "radiographs":
+        return ""
+    sources = present.sources(cohort_of(pointer["partition"]))
+    if sources is None:
+        return "its declaration, table or files cannot be read"
+    same = sources.get(pointer["partition"]) == pointer.get("source")
+    return "" if same else "its declaration, table or files changed"
+
+
+def _parents_reason(present: _Present, pointer: dict[str, Any], stale: set[str]) -> str:
+    """Why a manifest is stale by what it was made from, empty if it is not."""
+    cohort = cohort_of(pointer["partition"])
     for parent, digest in pointer["parents"].items():
         upstream, _, partition = parent.partition("@")
-        current = read_pointer(present.store, Place(upstream, partition))
+        current = present.pointer(Place(upstream, partition))
         if current is None or current["digest"] != digest:
             return f"{parent} changed"
-        if parent in stale or _stale_elsewhere(present, upstream, partition, cohort_of(pointer["partition"])):
+        if parent in stale or _stale_elsewhere(present, upstream, partition, cohort):
             return f"{parent} is not fresh"
     return ""
+
+
+def _stale_elsewhere(present: _Present, stage: str, partition: str, cohort: str) -> bool:
+    """Whether a manifest of another cohort, whose model this one borrows, is not fresh itself."""
+    lender = cohort_of(partition)
+    if lender == cohort or lender not in SHARDS_BY_COHORT:
+        return False
+    rows = present.cohort(lender)
+    return any((row.stage, row.partition) == (stage, partition) and row.state != "fresh" for row in rows)

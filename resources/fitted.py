@@ -70,7 +70,7 @@ def keep_or_fit(
         outcome = fit(key)
         fitted_on = np.frombuffer(bytes.fromhex("".join(keys)), dtype=np.uint8).reshape(-1, 16)
         data = encode({**(outcome.arrays or {}), FITTED_ON: fitted_on}, {**outcome.columns, "recipe": recipe})
-        store.write(path, data)
+        data = store.create(path, data)
     row = {
         **decode_columns(data),
         "key": key,

@@ -2,20 +2,21 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import pyarrow as pa
 from torch import OutOfMemoryError
 
 from resources.arrays import Arrays, CorruptArtifact, decode, decode_columns, encode
-from resources.manifests import Place, digest_of, fingerprint, read_manifest
+from resources.manifests import Place, canonical, digest_of, fingerprint, read_manifest, short_digest
 from resources.object_store import ObjectStore
 from resources.progress import PROGRESS_SECONDS
 
 Status = Literal["ok", "needs_review", "rejected", "failed"]
+STATUSES: tuple[Status, ...] = get_args(Status)
 Progress = Callable[[str], None]
 
 
@@ -72,7 +73,7 @@ class Refreshed:
             "computed": self.computed,
             "reused": self.reused,
             "resumed": self.resumed,
-            **{status: by_status.get(status, 0) for status in ("ok", "needs_review", "rejected", "failed")},
+            **{status: by_status.get(status, 0) for status in STATUSES},
         }
 
     def table(self, schema: pa.Schema) -> pa.Table:
@@ -93,6 +94,28 @@ def row_key(stage: str, version: str, settings: dict[str, Any], inputs: Sequence
     return fingerprint({"stage": stage, "version": version, "settings": settings, "inputs": list(inputs)})
 
 
+def row_keys(stage: str, version: str, settings: dict[str, Any], inputs: Sequence[str | Sequence[str]]) -> list[str]:
+    """`row_key` of many rows, in a fraction of its time.
+
+    Args:
+        stage: the stage's name.
+        version: the stage's algorithm version.
+        settings: only the settings that change this stage's result.
+        inputs: what each row reads, one column an input; a text stands for a column that is the same in every row.
+
+    Raises:
+        ValueError: no input is a column, or the columns differ in length.
+    """
+    lengths = {len(column) for column in inputs if not isinstance(column, str)}
+    if len(lengths) != 1:
+        raise ValueError(f"{stage}: expected columns of one length, got the lengths {sorted(lengths)}")
+    (count,) = lengths
+    texts = [[canonical(column)] * count if isinstance(column, str) else map(canonical, column) for column in inputs]
+    # In the canonical form the inputs come first; all that follows is the same in every row.
+    rest = canonical({"settings": settings, "stage": stage, "version": version})[1:]
+    return [short_digest(f'{{"inputs":[{",".join(row)}],{rest}') for row in zip(*texts, strict=True)]
+
+
 def refresh(
     store: ObjectStore,
     place: Place,
@@ -109,16 +132,39 @@ def refresh(
     taken up from their own headers. An exception while computing a row makes that row `failed` with its reason;
     errors of storage, also while the row reads what it is made from, stop the run.
     """
-    started = time.monotonic()
     table = read_manifest(store, place)
     previous = {row["key"]: row for row in table.to_pylist()} if table is not None else {}
     present = store.find(f"{place.folder}/artifacts")
+    before = Before(previous, present)
+    return bring_up(store, place, tasks, before, progress, retry_failed=retry_failed, workers=workers)
+
+
+@dataclass(frozen=True)
+class Before:
+    """What a run finds of a stage and partition: rows of its previous manifest by key, and paths of its artefacts."""
+
+    rows: dict[str, dict[str, Any]]
+    present: Set[str]
+
+
+def bring_up(
+    store: ObjectStore,
+    place: Place,
+    tasks: Sequence[Task],
+    before: Before,
+    progress: Progress,
+    *,
+    retry_failed: bool = False,
+    workers: int = 1,
+) -> Refreshed:
+    """Rows of the tasks by what there was before; see `refresh`."""
+    started = time.monotonic()
     rows: list[dict[str, Any]] = []
     tally: Counter[str] = Counter()
     spoken = started
 
     def bring(task: Task) -> tuple[str, dict[str, Any]]:
-        how, own = _have(store, place, task, previous.get(task.key), present, retry_failed)
+        how, own = _have(store, place, task, before, retry_failed)
         return ("computed", _compute(store, place, task)) if own is None else (how, own)
 
     with ThreadPoolExecutor(workers) as pool:
@@ -134,17 +180,12 @@ def refresh(
 
 
 def _have(
-    store: ObjectStore,
-    place: Place,
-    task: Task,
-    before: dict[str, Any] | None,
-    present: set[str],
-    retry_failed: bool,
+    store: ObjectStore, place: Place, task: Task, found: Before, retry_failed: bool
 ) -> tuple[str, dict[str, Any] | None]:
     if task.refusal:
         return "refused", _unstored("rejected", task.refusal)
-    path = place.artifact(task.key)
-    if path in present:
+    path, before = place.artifact(task.key), found.rows.get(task.key)
+    if path in found.present:
         if before is not None and before["status"] == "ok":
             return "reused", before
         # A set-aside row is judged anew from what was computed: what set it aside may be gone.
@@ -162,6 +203,7 @@ def _adopt(store: ObjectStore, path: str) -> dict[str, Any] | None:
         decode(data)
         return {**decode_columns(data), "artifact": path, "artifact_digest": digest_of(data)}
     except CorruptArtifact:
+        store.delete(path)
         return None
 
 
@@ -178,8 +220,10 @@ def _compute(store: ObjectStore, place: Place, task: Task) -> dict[str, Any]:
     columns = {**outcome.columns, "status": outcome.status, "reason": outcome.reason}
     data = encode(outcome.arrays, columns)
     path = place.artifact(task.key)
-    store.write(path, data)
-    return {**columns, "artifact": path, "artifact_digest": digest_of(data)}
+    # Where another run was first, its artefact stays: its manifest may name the digest already.
+    stored = store.create(path, data)
+    columns = columns if stored == data else decode_columns(stored)
+    return {**columns, "artifact": path, "artifact_digest": digest_of(stored)}
 
 
 def _unstored(status: Status, reason: str) -> dict[str, Any]:

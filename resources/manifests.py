@@ -6,6 +6,8 @@ Layout below the store's root:
     stages/<stage>/<partition>/manifests/<digest>.parquet
     stages/<stage>/<partition>/artifacts/<k>/<key>.safetensors
     stages/<stage>/<partition>/FAILED.json             there only after a failed run
+    stages/radiographs/<partition>/sources/<digest>.parquet      index of source files, rebuilt where it is lost
+    stages/pseudo_pairs/<cohort>/descriptors/<shard>.safetensors  what pairs are compared by, rebuilt likewise
 """
 
 import hashlib
@@ -19,7 +21,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from resources.arrays import Arrays, CorruptArtifact, decode
-from resources.object_store import ObjectStore
+from resources.object_store import ObjectStore, StoreConflict
+
+# One encoder for all: `json.dumps` with these options makes a new one at every call.
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
 @dataclass(frozen=True)
@@ -42,13 +47,28 @@ class Place:
         """Path of a manifest by its digest."""
         return f"{self.folder}/manifests/{digest}.parquet"
 
+    def picture(self, name: str) -> str:
+        """Path of a picture by the name that people see."""
+        return f"{self.folder}/pictures/{name.replace('/', '-').replace(' ', '-')}.png"
+
     def __str__(self) -> str:
         return f"{self.stage}@{self.partition}"
 
 
 def fingerprint(value: object) -> str:
     """SHA-256 (32 hex digits) of a JSON-able value in canonical form."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:32]
+    return short_digest(canonical(value))
+
+
+def canonical(value: object) -> str:
+    """A JSON-able value as text, the same for equal values."""
+    text: str = _CANONICAL.encode(value)
+    return text
+
+
+def short_digest(text: str) -> str:
+    """SHA-256 (32 hex digits) of a text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def digest_of(data: bytes) -> str:
@@ -104,9 +124,9 @@ def require_current(
     return pointer, table_from(store.read(place.manifest(pointer["digest"])), columns)
 
 
-def pointer_version(store: ObjectStore, place: Place) -> str | None:
-    """Tag of the pointer as it stands, to be taken before a run's work begins; None where there is none, or locally."""
-    return None if store.is_local else store.version(f"{place.folder}/CURRENT.json")
+def pointer_version(store: ObjectStore, place: Place) -> str:
+    """Tag of the pointer as it stands, to be taken before a run's work begins."""
+    return store.version(f"{place.folder}/CURRENT.json")
 
 
 def publish(
@@ -119,18 +139,48 @@ def publish(
         place: stage and partition.
         table: the manifest.
         record: what the pointer says besides digest and rows.
-        expected: `pointer_version` before the work began.
+        expected: `pointer_version` before the work began; None to publish over whatever stands there.
 
     Raises:
-        StoreConflict: another run published first (S3).
+        StoreConflict: another run published something else first.
     """
+    digest = write_manifest(store, place, table)
+    point_to(store, place, {"digest": digest, "rows": table.num_rows, **record}, expected)
+    return digest
+
+
+def write_manifest(store: ObjectStore, place: Place, table: pa.Table) -> str:
+    """Write a manifest that nothing points to yet; returns its digest."""
     data = table_bytes(table)
     digest = digest_of(data)
     store.write(place.manifest(digest), data)
-    pointer = json.dumps({"digest": digest, "rows": table.num_rows, **record}, sort_keys=True, indent=1)
-    store.replace(f"{place.folder}/CURRENT.json", pointer.encode(), expected)
-    store.delete(f"{place.folder}/FAILED.json")
     return digest
+
+
+def point_to(store: ObjectStore, place: Place, pointer: dict[str, Any], expected: str | None = None) -> None:
+    """Make a manifest that lies there the current one.
+
+    Args:
+        store: the object store.
+        place: stage and partition.
+        pointer: digest and rows of the manifest, and whatever else is to be said of it.
+        expected: `pointer_version` before the work began.
+
+    Raises:
+        StoreConflict: another run published something else first.
+    """
+    data = json.dumps(pointer, sort_keys=True, indent=1).encode()
+    try:
+        store.replace(f"{place.folder}/CURRENT.json", data, expected)
+    except StoreConflict:
+        # Two runs that came to the same from the same are one as good as the other.
+        if _essence(read_pointer(store, place) or {}) != _essence(pointer):
+            raise
+    store.delete(f"{place.folder}/FAILED.json")
+
+
+def _essence(pointer: dict[str, Any]) -> str:
+    return canonical([pointer.get(name) for name in ("digest", "parents", "settings", "version", "source")])
 
 
 def read_artifact(store: ObjectStore, row: dict[str, Any]) -> Arrays:

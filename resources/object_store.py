@@ -1,15 +1,30 @@
 """Whole objects on any fsspec URL: written once, completely or not at all."""
 
 import errno
+import hashlib
 import os
-import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import fsspec
+
+from resources.file_stats import LocalStats, Stat, remote_stat
+from resources.local_files import alone, flush_folder, temporary_beside, write_local
+from resources.local_listing import local_files, stamp_of
+
+# What `version` says where there is no object.
+ABSENT = ""
+# botocore asks again after errors of the server, s3fs (5 times, not to be set) after replies that break off: their
+# attempts multiply, and botocore's own 5 would make a dead server's error 25 timeouts late.
+S3_CONFIG: dict[str, Any] = {
+    "connect_timeout": 10,
+    "read_timeout": 60,
+    "retries": {"mode": "standard", "total_max_attempts": 3},
+}
 
 
 class StoreConflict(RuntimeError):
@@ -21,7 +36,8 @@ class ObjectStore:
     """Objects below one root, local or remote, addressed by relative paths with forward slashes.
 
     Readers never see half an object: local writes go to a temporary file in the same folder, are flushed to disk and
-    renamed; remote writes are one request with all the bytes.
+    renamed; remote writes are one request with all the bytes. Writers on one store exclude each other where it
+    matters (`create`, `replace`): locally by a lock, on S3 by conditional requests.
 
     Attributes:
         root: folder or fsspec URL, e.g. `s3://bucket/prefix`.
@@ -32,8 +48,18 @@ class ObjectStore:
     options: dict[str, Any] = field(default_factory=dict)
 
     def _resolve(self, path: str) -> tuple[Any, str]:
-        fs, base = fsspec.core.url_to_fs(self.root, **self.options)
+        fs, base = fsspec.core.url_to_fs(self.root, **self._bounded())
         return fs, f"{base.rstrip('/')}/{path}" if path else base.rstrip("/")
+
+    def _bounded(self) -> dict[str, Any]:
+        """The options, with bounds of time for S3 where neither they nor fsspec's own configuration set any."""
+        if not self.root.startswith(("s3://", "s3a://")) or "config_kwargs" in fsspec.config.conf.get("s3", {}):
+            return self.options
+        return {"config_kwargs": S3_CONFIG, **self.options}
+
+    @property
+    def _folder(self) -> Path:
+        return Path(self._resolve("")[1])
 
     @property
     def is_local(self) -> bool:
@@ -77,51 +103,105 @@ class ObjectStore:
             return None
 
     def write(self, path: str, data: bytes) -> None:
-        """Create or replace an object atomically."""
-        if self.is_local:
-            write_local(Path(self._resolve(path)[1]), data)
-        else:
-            fs, full = self._resolve(path)
-            with _storage_errors():
-                fs.pipe_file(full, data)
-            fs.invalidate_cache()
+        """Create or replace an object atomically.
 
-    def version(self, path: str) -> str | None:
-        """Tag of an object's present content for `replace` (remote only), None where there is none."""
+        Raises:
+            OSError: the disk is full, or the storage failed; the object is as it was, or (remote) completely new.
+        """
+        fs, full = self._resolve(path)
+        if self.is_local:
+            write_local(Path(full), data)
+            return
+        with _storage_errors():
+            fs.pipe_file(full, data)
+        fs.invalidate_cache()
+
+    def create(self, path: str, data: bytes) -> bytes:
+        """Create an object, unless there is one: of two runs that compute the same, both go on with the first's bytes.
+
+        Returns:
+            What the object holds now: `data`, or what another run wrote first.
+
+        Raises:
+            OSError: the disk is full, or the storage failed.
+        """
+        if self.is_local:
+            return self._create_local(path, data)
+        try:
+            self._put_if(path, data, ABSENT)
+        except OSError as error:
+            there = self.read_or_none(path) if _condition_failed(error) else None
+            if there is None:
+                raise
+            return there
+        return data
+
+    def _create_local(self, path: str, data: bytes) -> bytes:
+        target = Path(self._resolve(path)[1])
+        there = self.read_or_none(path)
+        if there is not None:
+            return there
+        with temporary_beside(target, data) as temporary, alone(self._folder):
+            there = self.read_or_none(path)
+            if there is None:
+                temporary.replace(target)
+        if there is None:
+            flush_folder(target.parent)
+        return data if there is None else there
+
+    def version(self, path: str) -> str:
+        """Tag of an object's present content for `replace`, `ABSENT` where there is none."""
+        if self.is_local:
+            data = self.read_or_none(path)
+            return ABSENT if data is None else hashlib.sha256(data).hexdigest()
         fs, full = self._resolve(path)
         fs.invalidate_cache()
         try:
             with _storage_errors():
                 info = fs.info(full)
         except FileNotFoundError:
-            return None
-        tag = info.get("ETag")
-        return str(tag) if tag else None
+            return ABSENT
+        return str(info.get("ETag") or ABSENT)
 
     def replace(self, path: str, data: bytes, expected: str | None) -> None:
-        """Publish a pointer: atomic replacement locally, compare-and-swap on S3.
+        """Publish a pointer: compare and swap.
 
         Args:
             path: the pointer.
             data: its new content.
-            expected: what `version` said before the work began; None for a first publication.
+            expected: what `version` said before the work began; None to replace whatever stands there.
 
         Raises:
-            StoreConflict: the remote object changed in between.
+            StoreConflict: the object changed in between.
+            OSError: the disk is full, or the storage failed.
         """
-        if self.is_local:
+        if expected is None:
             self.write(path, data)
-            return
-        fs, full = self._resolve(path)
+        elif self.is_local:
+            target = Path(self._resolve(path)[1])
+            with temporary_beside(target, data) as temporary, alone(self._folder):
+                if self.version(path) != expected:
+                    raise _conflict(path)
+                temporary.replace(target)
+            flush_folder(target.parent)
+        else:
+            self._replace_remote(path, data, expected)
+
+    def _replace_remote(self, path: str, data: bytes, expected: str) -> None:
         try:
-            with _storage_errors():
-                fs.pipe_file(full, data, **({"mode": "create"} if expected is None else {"IfMatch": expected}))
-        except FileExistsError as error:
-            raise _conflict(path) from error
+            self._put_if(path, data, expected)
         except OSError as error:
-            if error.errno not in (errno.EINVAL, errno.EEXIST):
+            # The reply to a request that was carried out may get lost, and its repetition then fails.
+            if self.read_or_none(path) == data:
+                return
+            if not _condition_failed(error) or self.version(path) == expected:
                 raise
             raise _conflict(path) from error
+
+    def _put_if(self, path: str, data: bytes, expected: str) -> None:
+        fs, full = self._resolve(path)
+        with _storage_errors():
+            fs.pipe_file(full, data, **({"IfMatch": expected} if expected else {"mode": "create"}))
         fs.invalidate_cache()
 
     def find(self, folder: str) -> set[str]:
@@ -131,11 +211,11 @@ class ObjectStore:
         fs.invalidate_cache()
         try:
             with _storage_errors():
-                names = fs.find(full)
+                names = local_files(full) if self.is_local else fs.find(full)
         except FileNotFoundError:
             return set()
         found = {str(name)[len(base) + 1 :] for name in names}
-        return {name for name in found if not name.rpartition("/")[2].startswith(".")}
+        return {name for name in found if not _is_temporary(name)}
 
     def delete(self, path: str) -> None:
         """Remove one object; nothing happens where there is none."""
@@ -147,20 +227,39 @@ class ObjectStore:
             return
         fs.invalidate_cache()
 
+    def stamps(self, folder: str) -> dict[str, tuple[int, float]]:
+        """Bytes and time of writing (s since 1970) of all objects below a folder, temporary files among them."""
+        fs, full = self._resolve(folder)
+        base = len(self._resolve("")[1]) + 1
+        if self.is_local:
+            return {path[base:]: stamp for path, entry in local_files(full).items() if (stamp := stamp_of(entry))}
+        fs.invalidate_cache()
+        try:
+            with _storage_errors():
+                found = fs.find(full, detail=True)
+        except FileNotFoundError:
+            return {}
+        return {str(path)[base:]: (info["size"], info["LastModified"].timestamp()) for path, info in found.items()}
 
-def write_local(target: Path, data: bytes) -> None:
-    """Write a local file completely or not at all (temporary name, flush, rename)."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.parent / f".{target.name}.{uuid.uuid4().hex}"
-    try:
-        with temporary.open("wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    def stats(self, folder: str) -> Mapping[str, Stat]:
+        """Bytes and stamp of the objects below a folder by their path below the root, told without reading them.
+
+        A stamp is another one once its object was written again: `etag TAG`, or `mtime NS...` (ns since 1970). It is
+        empty where the storage tells neither. On this machine each is asked for when it is looked up; elsewhere the
+        folder is listed at once. Temporary files are not listed.
+        """
+        base = self._resolve("")[1]
+        if self.is_local:
+            return LocalStats(base, partial(self.find, folder))
+        fs, full = self._resolve(folder)
+        fs.invalidate_cache()
+        try:
+            with _storage_errors():
+                found = fs.find(full, detail=True)
+        except FileNotFoundError:
+            return {}
+        stats = {str(path)[len(base) + 1 :]: remote_stat(info) for path, info in found.items()}
+        return {name: stat for name, stat in stats.items() if not _is_temporary(name)}
 
 
 @contextmanager
@@ -168,12 +267,29 @@ def _storage_errors() -> Iterator[None]:
     """Turn a storage library's own errors into OSError, without texts that quote paths."""
     try:
         yield
-    except OSError:
+    except (FileNotFoundError, FileExistsError, PermissionError):
         raise
+    except OSError as error:
+        if error.__cause__ is None and error.errno is not None:
+            raise
+        # A service's answer translated by its library, or the library's own, which may quote a path.
+        how = type(error).__name__ if error.errno is None else os.strerror(error.errno)
+        raise OSError(error.errno or errno.EIO, _failed(how)) from None
     except Exception as error:
-        raise OSError(
-            errno.EIO, f"the storage failed with {type(error).__name__}; see that it answers, then run again"
-        ) from None
+        raise OSError(errno.EIO, _failed(type(error).__name__)) from None
+
+
+def _failed(how: str) -> str:
+    return f"the storage failed with {how}; see that it answers, then run again"
+
+
+def _condition_failed(error: OSError) -> bool:
+    """Whether a conditional request may have come too late: precondition failed, exists, another one under way."""
+    return isinstance(error, FileExistsError) or error.errno in (errno.EINVAL, errno.EBUSY)
+
+
+def _is_temporary(name: str) -> bool:
+    return name.rpartition("/")[2].startswith(".")
 
 
 def _conflict(path: str) -> StoreConflict:

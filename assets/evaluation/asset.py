@@ -7,6 +7,8 @@ from typing import Any
 
 import dagster as dg
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from assets.evaluation.arms import abnormal, arm_comparisons, arm_results, by_arm, evaluation_rows
 from assets.evaluation.bootstrap import roc_band
@@ -25,11 +27,12 @@ from assets.evaluation.shortcuts import (
     strongest,
 )
 from assets.images import from_uint16
-from assets.pairing.asset import FRAMES_OF_COHORT, joined_rows
+from assets.pairing.asset import FRAME_COLUMNS, FRAME_STAGES, FRAMES_OF_COHORT
+from assets.pairing.chosen_frames import join_chosen
 from assets.pairing.frames import Row
 from assets.pictures import to_png
 from assets.prealignment.warp import dequantize
-from assets.tables import EVALUATION
+from assets.tables import ANOMALY_MAPS, EVALUATION
 from resources.dagster_shapes import PICTURE_BYTES, column_schema, table
 from resources.incremental import Refreshed
 from resources.manifests import Place, read_artifact, read_pointer
@@ -38,6 +41,7 @@ from resources.stage_config import config_schema
 from resources.stage_run import StageRun, Store, stage_run
 
 VERSION = "1"
+SCORED = [name for name in ANOMALY_MAPS.names if name not in ("reason", "artifact", "artifact_digest")]
 PACKAGES = ("dagster", "torch", "numpy", "scikit-image", "SimpleITK", "pyarrow")
 PICTURED = {
     "lung_masks": ("masks", "Lung masks, worst first"),
@@ -67,7 +71,7 @@ def evaluation(context: dg.AssetExecutionContext, store: Store) -> dg.Materializ
     """AUC of every arm on test patients with DeLong's interval on the logit scale, beside shortcuts; and the report."""
     with stage_run(context, store, VERSION) as run:
         settings = run.settings(EvaluationSettings)
-        scored = run.ok("anomaly_maps")
+        scored = run.ok("anomaly_maps", columns=SCORED)
         rows = evaluation_rows(scored, settings)
         arms = tuple(arm_results(scored, "test", settings))
         shortcuts = _shortcuts(run, settings)
@@ -96,11 +100,10 @@ def _area(row: Row) -> float:
 
 
 def _shortcuts(run: StageRun, settings: EvaluationSettings) -> tuple[Shortcut, ...]:
-    rows = [
-        row
-        for row in joined_rows(run).values()
-        if row.radiograph["split"] == "test" and row.radiograph["domain"] in ("normal", "abnormal")
-    ]
+    tables = [run.ok_table(stage, columns=FRAME_COLUMNS[stage]) for stage in FRAME_STAGES]
+    tested = pc.equal(tables[0]["split"], "test")
+    known = pc.is_in(tables[0]["domain"], value_set=pa.array(["normal", "abnormal"]))
+    rows = list(join_chosen(tables, tables[0].filter(pc.and_(tested, known))["radiograph_id"].to_pylist()).values())
     if not rows:
         return ()
     reference = read_artifact(run.store, run.model("reference_lung"))["lungs"]
@@ -181,7 +184,7 @@ def _set_aside(run: StageRun) -> tuple[SetAside, ...]:
     found = Counter(
         (stage, f"{row['status']}: {row['reason']}")
         for stage in ("radiographs", "lung_masks", "prealigned_radiographs", "registered_radiographs")
-        for row in run.rows(stage)
+        for row in run.rows(stage, columns=["status", "reason"])
         if row["status"] != "ok"
     )
     return tuple(SetAside(stage, reason, count) for (stage, reason), count in found.most_common(40))

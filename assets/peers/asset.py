@@ -7,6 +7,8 @@ from typing import Any
 import dagster as dg
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from assets.charts import history_panels
 from assets.images import from_uint16
@@ -17,7 +19,7 @@ from assets.peers.stored import PEERS, Peer, weights_in
 from assets.peers.synthmorph import fit_synthmorph
 from assets.peers.voxelmorph import fit_voxelmorph
 from assets.pictures import to_png
-from assets.prealignment.asset import windowed
+from assets.prealignment.asset import MASK_COLUMNS, STORED, windowed
 from assets.registration.training import Fitted
 from assets.tables import REGISTRATION_PEERS
 from resources.accelerator import Accelerator
@@ -36,9 +38,10 @@ HISTORY = "history"
 
 
 def _fit(
-    run: StageRun, masks: list[Row], radiographs: dict[str, Row], reference: Arrays, settings: PeerSettings, _key: str
+    run: StageRun, masks: list[Row], radiographs: pa.Table, reference: Arrays, settings: PeerSettings, _key: str
 ) -> Outcome:
-    images = np.stack([windowed(run, radiographs[row["radiograph_id"]], row) for row in masks])
+    known = {row["radiograph_id"]: row for row in radiographs.to_pylist()}
+    images = np.stack([windowed(run, known[row["radiograph_id"]], row) for row in masks])
     lungs = np.stack([read_artifact(run.store, row)["lungs"] for row in masks])
     fixed = Case(from_uint16(reference["image"]), reference["lungs"])
     fitted: dict[Peer, Fitted] = {
@@ -83,9 +86,9 @@ def registration_peers(
     with stage_run(context, store, VERSION) as run:
         settings = run.settings(PeerSettings)
         accelerator.torch_device()
-        radiographs = {row["radiograph_id"]: row for row in run.ok("radiographs")}
-        masks = [row for row in run.ok("lung_masks") if row["split"] == "train"]
-        masks = sorted(masks, key=lambda row: row["radiograph_id"])
+        radiographs = run.ok_table("radiographs", columns=STORED)
+        lungs = run.ok_table("lung_masks", columns=MASK_COLUMNS)
+        masks = lungs.filter(pc.equal(lungs["split"], "train")).sort_by("radiograph_id").to_pylist()
         reference = run.model("reference_lung")
         model = keep_or_fit(
             run.store,

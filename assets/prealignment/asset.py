@@ -4,9 +4,11 @@ from functools import partial
 
 import dagster as dg
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from assets.images import F32, from_uint16, to_uint16
-from assets.pairing.frames import U8, Row
+from assets.pairing.frames import Row
 from assets.pictures import outline, to_png
 from assets.prealignment.lung_coordinates import ReferenceFrame, prealign, reference_frame
 from assets.prealignment.mean_shape import mean_radiograph, mean_shape
@@ -21,15 +23,20 @@ from assets.tables import CARRIED, PREALIGNED, REFERENCE_LUNG
 from resources.arrays import Arrays
 from resources.dagster_shapes import PICTURE_BYTES, column_schema, set_aside_table
 from resources.fitted import FittedModel, keep_or_fit
-from resources.incremental import Outcome, Refreshed, Task, row_key
+from resources.incremental import Outcome, Refreshed, row_keys
 from resources.manifests import read_artifact
 from resources.partitions import COHORTS, SHARDS, all_shards_of, cohort_model
+from resources.planned import Brought, Planned, once, row_at, row_of
 from resources.stage_config import config_schema
 from resources.stage_run import StageRun, Store, recipe, stage_run
+from resources.unchanged import unchanged
 
 REFERENCE_VERSION = "2"
 PREALIGNMENT_VERSION = "2"
 SHEET_ROWS = 6
+# What makes a radiograph's pixels, and its lungs and their window, readable.
+STORED = ("radiograph_id", "artifact", "artifact_digest")
+MASK_COLUMNS = (*CARRIED, "key", "artifact", "artifact_digest", "window_low", "window_high")
 
 
 def windowed(run: StageRun, radiograph: Row, lungs: Row) -> F32:
@@ -39,27 +46,29 @@ def windowed(run: StageRun, radiograph: Row, lungs: Row) -> F32:
 
 
 def _fit_reference(
-    run: StageRun, candidates: list[Row], radiographs: dict[str, Row], settings: ReferenceSettings, _key: str
+    run: StageRun, candidates: list[Row], radiographs: pa.Table, settings: ReferenceSettings, _key: str
 ) -> Outcome:
     masks = [read_artifact(run.store, row)["lungs"] for row in candidates]
     columns = {"kind": settings.kind, "radiograph_id": None, "candidates": len(candidates)}
     if settings.kind == "medoid":
         index = medoid(masks)
         chosen, lungs = candidates[index], masks[index]
-        image = windowed(run, radiographs[chosen["radiograph_id"]], chosen)
+        image = windowed(run, row_of(radiographs, chosen["radiograph_id"]), chosen)
         columns["radiograph_id"] = chosen["radiograph_id"]
     else:
         symmetric = settings.kind == "symmetric"
         lungs = mean_shape(masks, symmetric)
-        images = (windowed(run, radiographs[row["radiograph_id"]], row) for row in candidates)
+        images = (windowed(run, row_of(radiographs, row["radiograph_id"]), row) for row in candidates)
         image = mean_radiograph(lungs, zip(images, masks, strict=True), symmetric)
     return Outcome(columns, {"lungs": lungs, "image": to_uint16(image)})
 
 
 def _reference(run: StageRun, settings: ReferenceSettings) -> FittedModel:
-    radiographs = {row["radiograph_id"]: row for row in run.ok("radiographs")}
-    present = [row for row in run.ok("lung_masks") if row["split"] == "train" and row["domain"] == "normal"]
-    chosen = sorted(present, key=lambda row: row["radiograph_id"])[: settings.candidates]
+    radiographs = run.ok_table("radiographs", columns=STORED)
+    masks = run.ok_table("lung_masks", columns=MASK_COLUMNS)
+    normal = pc.and_(pc.equal(masks["split"], "train"), pc.equal(masks["domain"], "normal"))
+    present = masks.filter(normal).sort_by("radiograph_id")
+    chosen = present.slice(0, settings.candidates).to_pylist()
     if not chosen:
         raise dg.Failure(
             f"{run.cohort}: no normal training radiograph has a usable lung mask, so nothing can be the reference; "
@@ -73,7 +82,7 @@ def _reference(run: StageRun, settings: ReferenceSettings) -> FittedModel:
         recipe(run, settings.model_copy(update={"refit": False}), []),
         [row["key"] for row in chosen],
         partial(_fit_reference, run, chosen, radiographs, settings),
-        present={row["key"] for row in present},
+        present=present["key"].to_pylist(),
         refit=settings.refit,
     )
 
@@ -102,14 +111,14 @@ def _reference_picture(arrays: Arrays) -> dict[str, bytes]:
 
 
 def _outcome(
-    run: StageRun, frame: ReferenceFrame, reference: U8, radiograph: Row, mask: Row, settings: PrealignmentSettings
+    run: StageRun, frame: ReferenceFrame, radiograph: Row, mask: Row, settings: PrealignmentSettings
 ) -> Outcome:
     lungs = read_artifact(run.store, mask)["lungs"]
     displacement = prealign(frame, lungs, settings)
     warped = warp_lungs(lungs, displacement)
-    inside = reference > 0
+    inside = frame.lungs > 0
     columns = {
-        "dice_reference": dice(warped, reference),
+        "dice_reference": dice(warped, frame.lungs),
         "folded_share": folded_share(displacement, inside),
         "mean_shift": float(np.mean(np.hypot(*displacement)[inside])),
     }
@@ -139,28 +148,35 @@ def prealigned_radiographs(context: dg.AssetExecutionContext, store: Store) -> d
     """Every radiograph in the reference's lung coordinates (IT-PR), with its backward displacement field."""
     with stage_run(context, store, PREALIGNMENT_VERSION) as run:
         settings = run.settings(PrealignmentSettings)
-        radiographs = {row["radiograph_id"]: row for row in run.ok("radiographs", run.partition)}
-        masks = run.ok("lung_masks", run.partition)
-        reference = run.model("reference_lung")
-        arrays = read_artifact(run.store, reference)
-        frame = reference_frame(arrays["lungs"], settings)
-        done = run.refresh(
-            [
-                Task(
-                    row_key(run.stage, run.version, settings.model_dump(), [mask["key"], reference["key"]]),
-                    {name: mask[name] for name in CARRIED},
-                    partial(_outcome, run, frame, arrays["lungs"], radiographs[mask["radiograph_id"]], mask, settings),
-                )
-                for mask in masks
-            ]
-        )
+        done = unchanged(run, PREALIGNED) or run.refresh_planned(planned_prealignments(run, settings), PREALIGNED)
         return run.finish(
             done,
             PREALIGNED,
-            {"set_aside": set_aside_table(done.rows)},
-            partial(_pictures, run, done.rows, radiographs, masks, arrays),
-            [no_folds(done.rows)],
+            {"set_aside": set_aside_table(done.columns("status", "reason"))},
+            partial(_pictures, run, done),
+            [no_folds(done.columns("status", "folded_share"))],
         )
+
+
+def planned_prealignments(run: StageRun, settings: PrealignmentSettings) -> Planned:
+    """The rows that a shard is to have, by what its masks and its cohort's reference are now."""
+    radiographs = run.ok_table("radiographs", run.partition, STORED)
+    masks = run.ok_table("lung_masks", run.partition, MASK_COLUMNS)
+    reference = run.model("reference_lung")
+    shared = once(
+        lambda: reference_frame(read_artifact(run.store, reference)["lungs"], settings),
+        f"{run.cohort}: the reference cannot be used; look at its picture and at the settings of {run.stage}",
+    )
+
+    def work(position: int) -> Outcome:
+        mask = row_at(masks, position)
+        return _outcome(run, shared(), row_of(radiographs, mask["radiograph_id"]), mask, settings)
+
+    return Planned(
+        row_keys(run.stage, run.version, settings.model_dump(), [masks["key"].to_pylist(), reference["key"]]),
+        masks.select(CARRIED),
+        work,
+    )
 
 
 def no_folds(rows: list[Row]) -> dg.AssetCheckResult:
@@ -174,24 +190,24 @@ def no_folds(rows: list[Row]) -> dg.AssetCheckResult:
     )
 
 
-def _pictures(
-    run: StageRun, rows: list[Row], radiographs: dict[str, Row], masks: list[Row], reference: Arrays
-) -> dict[str, bytes]:
-    by_id = {row["radiograph_id"]: row for row in masks}
-    chosen = sorted((row for row in rows if row["status"] == "ok"), key=lambda row: row["radiograph_id"])
-    if not chosen:
+def _pictures(run: StageRun, done: Brought) -> dict[str, bytes]:
+    radiographs = run.ok_table("radiographs", run.partition, STORED)
+    masks = run.ok_table("lung_masks", run.partition, MASK_COLUMNS)
+    reference = read_artifact(run.store, run.model("reference_lung"))
+    rows = sorted((row for row in done.rows if row["status"] == "ok"), key=lambda row: row["radiograph_id"])[:40]
+    if not rows:
         return {}
-    before = [windowed(run, radiographs[row["radiograph_id"]], by_id[row["radiograph_id"]]) for row in chosen[:40]]
-    after = [from_uint16(read_artifact(run.store, row)["image"]) for row in chosen[:40]]
-    lungs = [read_artifact(run.store, by_id[row["radiograph_id"]])["lungs"] for row in chosen[:SHEET_ROWS]]
-    image = from_uint16(reference["image"])
+    names = [row["radiograph_id"] for row in rows]
+    chosen = [row_of(masks, name) for name in names]
+    before = [windowed(run, row_of(radiographs, name), mask) for name, mask in zip(names, chosen, strict=True)]
+    after = [from_uint16(read_artifact(run.store, row)["image"]) for row in rows]
     sheet = alignment_sheet(
         before[:SHEET_ROWS],
-        lungs,
+        [read_artifact(run.store, mask)["lungs"] for mask in chosen[:SHEET_ROWS]],
         after[:SHEET_ROWS],
         reference["lungs"],
-        image,
-        [row["radiograph_id"][:6] for row in chosen[:SHEET_ROWS]],
+        from_uint16(reference["image"]),
+        [name[:6] for name in names[:SHEET_ROWS]],
     )
     return {
         "alignment": to_png(sheet, PICTURE_BYTES),

@@ -1,113 +1,118 @@
 """Radiographs: source files of any kind decoded, checked and placed on one canvas, each patient in one split."""
 
-import json
-import re
-from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import cache, partial
 
 import dagster as dg
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from assets.images import from_uint16
 from assets.pairing.frames import Row
 from assets.pictures import contact_sheet, fitted, to_png, to_rgb
-from assets.radiographs.consistency import conflicting_patients, duplicate_reasons
+from assets.radiographs.consistency import COMPARED, copy_reason, same_pixels
 from assets.radiographs.declaration import CohortDeclaration, DeclarationError, parse_declaration
-from assets.radiographs.decoded import UnusableFile
-from assets.radiographs.dicom import source_patient
 from assets.radiographs.identity import pseudonym
 from assets.radiographs.ingest import SourceBytes, ingest, ingest_phantom
+from assets.radiographs.intake import Access, Barred, take_in
 from assets.radiographs.phantom.cohort import phantom_label
 from assets.radiographs.phantom.settings import PhantomSettings
+from assets.radiographs.plan import Planned
 from assets.radiographs.settings import RadiographSettings
-from assets.radiographs.sources import source_digest, source_rows, with_masks
+from assets.radiographs.source_files import INDEX
+from assets.radiographs.sources import source_digest_of
 from assets.radiographs.split import assign_split, shard_of
-from assets.radiographs.table import SourceRow
+from assets.radiographs.verdicts import JUDGED_BY, masks_left_out, name_rows, not_yet_published, set_aside_conflicts
 from assets.tables import RADIOGRAPHS
-from resources.dagster_shapes import (
-    PICTURE_BYTES,
-    SHOWN_REASONS,
-    checked,
-    column_schema,
-    set_aside_table,
-    table,
-)
+from resources.dagster_shapes import PICTURE_BYTES, SHOWN_REASONS, checked, column_schema, set_aside_table, table
 from resources.home import patient_key
-from resources.incremental import Outcome, Task, row_key
-from resources.manifests import digest_of, read_artifact
+from resources.incremental import Outcome, Refreshed, Task, row_key
+from resources.manifests import Place, digest_of, read_artifact, read_manifest
 from resources.object_store import ObjectStore
-from resources.partitions import SHARDS
+from resources.partitions import SHARDS, SHARDS_BY_COHORT, cohort_of
+from resources.side_tables import read_side_tables, write_side_table
 from resources.stage_config import config_schema
 from resources.stage_run import StageRun, Store, stage_run
+from resources.tombstones import Withdrawn, withdrawn
 
 VERSION = "1"
-# Splits and shards must be the same wherever the cohort is read, so they hang on a public key; it isn't stored.
-ASSIGNMENT_KEY = b"pseudopair split and shard"
 PHANTOM_KEY = b"phantoms are nobody"
 SHEET_ROWS = 18
+REQUESTS_AT_ONCE = 16
+# Folder beside the manifest: what is known of source files, so that an unchanged one is not read again.
+FILE_INDEX = "sources"
 PIXEL_SETTINGS = {"size", "undo_squash", "low_percentile", "high_percentile", "min_contrast", "max_pixels", "max_bytes"}
 
 
 @dataclass(frozen=True)
-class _Files:
-    """Digests of a row's files, or why they cannot be read."""
+class _Todo:
+    """What a run of a shard has to do.
 
-    digests: tuple[str, ...]
-    patient: str | None
-    problem: str = ""
+    Attributes:
+        tasks: one a row, without those of withdrawn patients.
+        left_out: rows of withdrawn patients.
+        stands: whether a row that another shard (number) has published is that shard's by the present sources, too.
+        remember: index the files of the rows with these numbers.
+    """
 
-
-def _source(declaration: CohortDeclaration) -> ObjectStore:
-    return ObjectStore(declaration.root, dict(declaration.storage_options))
-
-
-def _reader(declaration: CohortDeclaration) -> tuple[Callable[[str], bytes], Callable[[], list[str]]]:
-    source = _source(declaration)
-    return source.read, lambda: sorted(source.find(""))
-
-
-def _files(row: SourceRow, source: ObjectStore, in_header: bool) -> _Files:
-    digests: list[str] = []
-    patient = row.patient
-    for kind, path in _paths(row):
-        if path is None:
-            digests.append("")
-            continue
-        try:
-            data = source.read(path)
-            if kind == "image" and in_header:
-                patient = source_patient(data)
-        except UnusableFile as error:
-            return _Files((), None, str(error))
-        except Exception as error:
-            problem = f"its {kind} file cannot be read ({type(error).__name__}); restore it or drop the row"
-            return _Files((), None, problem)
-        digests.append(digest_of(data))
-    return _Files(tuple(digests), patient)
+    tasks: list[Task]
+    left_out: int
+    stands: Callable[[int, Row], bool] = lambda shard, published: True
+    remember: Callable[[Collection[int]], None] = lambda numbers: None
 
 
-def _paths(row: SourceRow) -> list[tuple[str, str | None]]:
-    # Sides are listed only where a row has them, so that keys of rows without stay what they were before sides came.
-    paths = [("image", row.image), ("lung mask", row.lung_mask), ("lesion mask", row.lesion_mask)]
-    sides = [("right lung mask", row.right_lung_mask), ("left lung mask", row.left_lung_mask)]
-    return [*paths, *(side for side in sides if side[1] is not None)]
+def _shard_number(partition: str) -> int:
+    return int(partition.rpartition("/")[2])
 
 
-def _encoded_inputs(row: SourceRow) -> list[str]:
-    """What a row's key holds of its run-length encoded masks; nothing where it has none."""
-    digest = [f"encoded {row.encoded_lungs.digest}"] if row.encoded_lungs else []
-    return [*digest, *([f"no mask: {row.mask_problem}"] if row.mask_problem else [])]
+def _access(run: StageRun, declaration: CohortDeclaration, source: ObjectStore) -> Access:
+    """The cohort's files and the indexes of its shards."""
+    places = {_shard_number(key): Place(run.stage, key) for key in SHARDS_BY_COHORT[run.cohort]}
+    # Where a listing tells names and stats in one go, once is enough.
+    stats = cache(partial(source.stats, ""))
+    found: dict[int, list[str]] = {}
+
+    def known(shard: int) -> pa.Table:
+        entries, found[shard] = read_side_tables(run.store, places[shard], FILE_INDEX, INDEX)
+        return entries
+
+    def add(shard: int, entries: pa.Table) -> None:
+        write_side_table(run.store, places[shard], FILE_INDEX, entries)
+
+    def settle(shard: int, entries: pa.Table) -> None:
+        write_side_table(run.store, places[shard], FILE_INDEX, entries, found[shard])
+
+    return Access(source.read, source.open, lambda: sorted(stats()), stats, known, add, settle)
 
 
-def _work(row: SourceRow, source: ObjectStore, settings: RadiographSettings) -> Outcome:
-    def read(path: str | None) -> bytes | None:
-        return None if path is None else source.read(path)
+def _files_todo(run: StageRun, declaration: CohortDeclaration, settings: RadiographSettings, gone: Withdrawn) -> _Todo:
+    source = ObjectStore(declaration.root, dict(declaration.storage_options))
+    shard, barred = _shard_number(run.partition), Barred(gone.patients, gone.files)
+    intake = take_in(declaration, shard, _access(run, declaration, source), barred, patient_key())
+    run.source = intake.source
+    run.progress(f"{run.place}: {intake.read_count} source files were read, the others are as when they were")
+    tasks = [_task(run, planned, source, settings) for planned in intake.planned]
+    return _Todo(tasks, intake.barred, intake.stands, intake.remember)
 
+
+def _task(run: StageRun, planned: Planned, source: ObjectStore, settings: RadiographSettings) -> Task:
+    return Task(
+        row_key(run.stage, run.version, settings.model_dump(include=PIXEL_SETTINGS), planned.inputs),
+        planned.carried(settings),
+        partial(_work, planned, source, settings),
+        planned.refusal,
+    )
+
+
+def _work(planned: Planned, source: ObjectStore, settings: RadiographSettings) -> Outcome:
     try:
-        masks = (row.lung_mask, row.lesion_mask, row.right_lung_mask, row.left_lung_mask)
-        columns, arrays = ingest(row, SourceBytes(source.read(row.image), *map(read, masks)), settings)
+        data = [None if path is None else source.read(path) for _, path in planned.row.files]
+        if tuple("" if each is None else digest_of(each) for each in data) != planned.digests:
+            reason = "its file changed while it was being read; let the copying end, then --retry-failed"
+            return Outcome(status="failed", reason=reason)
+        columns, arrays = ingest(planned.row, SourceBytes(data[0] or b"", *data[1:]), settings)
     except ValueError as error:
         return Outcome(status="rejected", reason=str(error))
     except MemoryError:
@@ -121,71 +126,22 @@ def _work(row: SourceRow, source: ObjectStore, settings: RadiographSettings) -> 
     return Outcome(columns, arrays)
 
 
-def _file_tasks(run: StageRun, declaration: CohortDeclaration, settings: RadiographSettings) -> Iterator[Task]:
-    source = _source(declaration)
-    rows = source_rows(declaration, *_reader(declaration))
-    conflicts = conflicting_patients(rows)
-    in_header = declaration.patient_rule == "header"
-    index = int(run.partition.rpartition("/")[2])
-    pixel_settings = settings.model_dump(include=PIXEL_SETTINGS)
-    key = patient_key()
-    # Which shard a row belongs to must not need its file, unless only the file knows the patient.
-    mine = {
-        row.number
-        for row in rows
-        if in_header or shard_of(_assignment(row.patient or row.image), declaration.shards) == index
-    }
-    for row in with_masks(declaration, rows, mine, source.open):
-        refusal = row.problem or conflicts.get(row.number, "")
-        if row.number not in mine:
-            continue
-        files = _Files((), row.patient) if refusal else _files(row, source, in_header)
-        patient = files.patient or ""
-        if in_header and shard_of(_assignment(patient or row.image), declaration.shards) != index:
-            continue
-        if not refusal and not files.problem and not patient:
-            files = _Files((), None, "its header names no patient; set patient_from to column or name")
-        reason = refusal or files.problem
-        inputs = (
-            [
-                *files.digests,
-                json.dumps([row.boxes, row.true_aspect_wh, row.view, row.sex, row.age]),
-                *_encoded_inputs(row),
-            ]
-            if not reason
-            else ["refused", reason]
-        )
-        yield Task(
-            row_key(run.stage, run.version, pixel_settings, inputs),
-            {
-                **_described(row),
-                "row": row.number,
-                "patient": pseudonym(patient, key) if patient else None,
-                "split": assign_split(
-                    _assignment(patient or row.image),
-                    settings.test_share,
-                    settings.validation_share,
-                    settings.split_seed,
-                ),
-                "file_digest": files.digests[0] if files.digests else None,
-            },
-            partial(_work, row, source, settings),
-            reason,
-        )
-
-
-def _described(row: SourceRow) -> dict[str, Any]:
-    given = {"domain": row.domain, "label": row.label, "view": row.view, "sex": row.sex, "age": row.age}
-    return {name: value for name, value in given.items() if value is not None}
-
-
-def _assignment(patient: str) -> str:
-    return pseudonym(patient, ASSIGNMENT_KEY)
+def _phantoms_todo(
+    run: StageRun, declaration: CohortDeclaration, settings: RadiographSettings, gone: Withdrawn
+) -> _Todo:
+    run.source = source_digest_of(declaration, (), {}, ObjectStore(declaration.root).open)
+    tasks = list(_phantom_tasks(run, declaration, settings))
+    kept = [
+        task
+        for task in tasks
+        if task.carried["patient"] not in gone.patients and task.carried["file_digest"] not in gone.files
+    ]
+    return _Todo(kept, len(tasks) - len(kept))
 
 
 def _phantom_tasks(run: StageRun, declaration: CohortDeclaration, settings: RadiographSettings) -> Iterator[Task]:
     phantom = PhantomSettings(**{**(declaration.phantom or {}), "size": settings.size})
-    shard = int(run.partition.rpartition("/")[2])
+    shard = _shard_number(run.partition)
     for index in range(phantom.subjects):
         patient = pseudonym(f"{phantom.seed}-{index}", PHANTOM_KEY)
         if shard_of(patient, declaration.shards) != shard:
@@ -208,25 +164,44 @@ def _phantom_outcome(index: int, phantom: PhantomSettings) -> Outcome:
     return Outcome(*ingest_phantom(index, phantom))
 
 
-def _masks_left_out(rows: list[Row]) -> list[dict[str, Any]]:
-    """Why published masks of usable rows were left out, most frequent first."""
-    reasons = Counter(row["mask_problem"] for row in rows if row["status"] == "ok" and row.get("mask_problem"))
-    return [{"reason": reason, "rows": count} for reason, count in reasons.most_common(SHOWN_REASONS)]
+def _without_withdrawn(run: StageRun, done: Refreshed, gone: Withdrawn) -> Refreshed:
+    """Leave out rows whose pixels are a withdrawn patient's, which only decoding tells, and what was stored of them."""
+    kept = []
+    for row in done.rows:
+        if row.get("radiograph_id") not in gone.radiographs:
+            kept.append(row)
+        elif row["artifact"]:
+            run.store.delete(row["artifact"])
+    return replace(done, rows=kept)
 
 
-def _set_aside_duplicates(rows: list[Row]) -> None:
-    usable = [row for row in rows if row["status"] == "ok"]
-    reasons = duplicate_reasons((row["row"], row["radiograph_id"], row["patient"], row["label"]) for row in usable)
-    for row in usable:
-        if row["row"] in reasons:
-            row["status"], row["reason"] = "rejected", reasons[row["row"]]
+def _set_aside_copies(run: StageRun, rows: list[Row], stands: Callable[[int, Row], bool]) -> None:
+    """Reject rows whose pixels another shard or cohort has published in a way that they cannot share.
+
+    Only rows that this shard has not published before are compared, so that an unchanged shard reads nothing, and what
+    was published first stays. Of two shards that publish at once both may keep their row.
+    """
+    before = read_manifest(run.store, run.place, [*JUDGED_BY, "status"])
+    published: set[tuple[str, ...]] = set()
+    if before is not None:
+        usable = before.filter(pc.equal(before["status"], "ok"))
+        published = set(zip(*(usable[name].to_pylist() for name in JUDGED_BY), strict=True))
+    judged = not_yet_published(rows, published)
+    for partition, others in _published_elsewhere(run) if judged else ():
+        same_cohort = cohort_of(partition) == run.cohort
+        for row, other in same_pixels(judged, others):
+            reason = copy_reason(row, other, partition, same_cohort)
+            if reason and (not same_cohort or stands(_shard_number(partition), other)):
+                row["status"], row["reason"] = "rejected", reason
 
 
-def _name_rows(rows: list[Row]) -> None:
-    """Begin each reason with its row's number of today: added files renumber a listing, stored reasons do not know."""
-    for row in rows:
-        if row["status"] != "ok":
-            row["reason"] = f"row {row['row']}: {re.sub(r'^row [0-9]+: ', '', row['reason'])}"
+def _published_elsewhere(run: StageRun) -> Iterator[tuple[str, pa.Table]]:
+    """Columns COMPARED of the current manifests of all other shards, of every cohort."""
+    shards = [key for keys in SHARDS_BY_COHORT.values() for key in keys if key != run.partition]
+    with ThreadPoolExecutor(REQUESTS_AT_ONCE) as requests:
+        places = [Place(run.stage, shard) for shard in shards]
+        tables = requests.map(lambda place: read_manifest(run.store, place, COMPARED), places)
+        yield from ((shard, found) for shard, found in zip(shards, tables, strict=True) if found is not None)
 
 
 @dg.asset(
@@ -248,28 +223,33 @@ def radiographs(context: dg.AssetExecutionContext, store: Store) -> dg.Materiali
         settings = run.settings(RadiographSettings)
         if declaration.undo_squash:
             settings = settings.model_copy(update={"undo_squash": True})
-        tasks = _phantom_tasks if declaration.kind == "phantom" else _file_tasks
+        gone = withdrawn(run.store)
         try:
-            run.source = source_digest(declaration, *_reader(declaration), _source(declaration).open)
-            planned = list(tasks(run, declaration, settings))
+            planning = _phantoms_todo if declaration.kind == "phantom" else _files_todo
+            todo = planning(run, declaration, settings, gone)
         except DeclarationError as error:
             raise dg.Failure(f"cohort {declaration.name}: {error}", allow_retries=False) from None
-        done = run.refresh(planned)
-        _set_aside_duplicates(done.rows)
-        _name_rows(done.rows)
-        left_out = _masks_left_out(done.rows)
+        done = _without_withdrawn(run, run.refresh(todo.tasks), gone)
+        set_aside_conflicts(done.rows)
+        _set_aside_copies(run, done.rows, todo.stands)
+        name_rows(done.rows)
+        left_out = masks_left_out(done.rows, SHOWN_REASONS)
         for each in left_out:
             run.progress(f"{each['rows']} rows without supplied lung mask: {each['reason']}")
-        return run.finish(
+        result = run.finish(
             done,
             RADIOGRAPHS,
             {
                 "set_aside": set_aside_table(done.rows),
                 "masks_left_out": table(left_out, {"reason": "string", "rows": "int"}),
+                "withdrawn": todo.left_out + len(todo.tasks) - len(done.rows),
             },
             partial(_pictures, run, done.rows),
             [checked("sources_usable", done.rows, settings.share_set_aside)],
         )
+        # A file whose row failed is read again: it may have been changing.
+        todo.remember({row["row"] for row in done.rows if row["status"] != "failed"})
+        return result
 
 
 def _pictures(run: StageRun, rows: list[Row]) -> dict[str, bytes]:

@@ -1,20 +1,37 @@
-"""Contradictions between rows: a patient with two sexes, pixels under two names."""
+"""Contradictions between rows: a patient with two sexes, pixels under two names, in one shard or in several."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from assets.radiographs.table import SourceRow
 
 # A follow-up of a few years is one patient growing older; a longer span is more often two patients under one id.
 AGE_SPAN_YEARS = 5
+# What a published row is compared by.
+COMPARED = ["row", "status", "radiograph_id", "file_digest", "patient", "label", "split"]
+
+Row = dict[str, Any]
 
 
-def conflicting_patients(rows: Iterable[SourceRow]) -> dict[int, str]:
+class Claim(NamedTuple):
+    """What a decoded row says of its patient; undecoded ones say it themselves."""
+
+    number: int
+    patient: str | None
+    sex: str | None
+    age: float | None
+
+
+def conflicting_patients(rows: Iterable[SourceRow | Claim]) -> dict[int, str]:
     """Reason for every row of a patient who is given two sexes, or ages more than five years apart.
 
     Rows without patient are left alone. Splits are by patient, so one id on two people cannot be trusted.
     """
-    by_patient: dict[str, list[SourceRow]] = defaultdict(list)
+    by_patient: dict[str, list[SourceRow | Claim]] = defaultdict(list)
     for row in rows:
         if row.patient is not None:
             by_patient[row.patient].append(row)
@@ -28,7 +45,7 @@ def conflicting_patients(rows: Iterable[SourceRow]) -> dict[int, str]:
     return reasons
 
 
-def _conflict(group: Sequence[SourceRow]) -> str | None:
+def _conflict(group: Sequence[SourceRow | Claim]) -> str | None:
     if len({row.sex for row in group if row.sex}) > 1:
         return "two sexes"
     ages = [row.age for row in group if row.age is not None]
@@ -66,6 +83,44 @@ def _group_reasons(group: Sequence[tuple[int, str, str]]) -> dict[int, str]:
     what = " and ".join(word for word, found in (("two patients", two_patients), ("two labels", two_labels)) if found)
     text = f"same pixels under {what} in {_row_list(numbers)}; find out which is right and remove the others"
     return dict.fromkeys(numbers, text)
+
+
+def same_pixels(rows: Iterable[Row], published: pa.Table) -> list[tuple[Row, Row]]:
+    """Rows whose pixels a usable published row has, each with that row.
+
+    Args:
+        rows: with different radiograph_id.
+        published: columns COMPARED of another shard.
+    """
+    by_pixels = {row["radiograph_id"]: row for row in rows}
+    usable = pc.equal(published["status"], "ok")
+    wanted = pa.array(by_pixels, pa.string())
+    found = published.filter(pc.and_(usable, pc.is_in(published["radiograph_id"], wanted))).to_pylist()
+    return [(by_pixels[other["radiograph_id"]], other) for other in found]
+
+
+def copy_reason(row: Row, other: Row, partition: str, same_cohort: bool) -> str | None:
+    """Why a row may not be used beside a published one of the same pixels, None if it may.
+
+    Within a cohort one patient is in one shard, so pixels in two are two patients' (a patient whose rows moved to
+    another shard is no conflict). Another cohort may hold the same radiograph in the same split.
+
+    Args:
+        row: the one to be judged.
+        other: the published one.
+        partition: its shard.
+        same_cohort: whether that belongs to the row's own cohort.
+    """
+    where = f"same pixels as row {other['row']} of {partition}"
+    if not same_cohort:
+        if row["split"] == other["split"]:
+            return None
+        return f"{where}, there in {other['split']}, here in {row['split']}; leave it out of one of the two cohorts"
+    if row["patient"] == other["patient"]:
+        return None
+    differing = [f"two {name}s" for name in ("split", "label") if row[name] != other[name]]
+    what = " and ".join(["two patients", *differing])
+    return f"{where} under {what}; find out which is right and remove the other"
 
 
 def _row_list(numbers: Sequence[int], shown: int = 5) -> str:

@@ -8,6 +8,8 @@ import numpy.typing as npt
 
 # Part of every radiograph_id: raise it when decoding changes what pixels a file gives.
 IDENTITY_VERSION = "1"
+# Splits and shards must be the same wherever the cohort is read, so they hang on a public key.
+ASSIGNMENT_KEY = b"pseudopair split and shard"
 
 
 def pseudonym(patient_id: str, key: bytes) -> str:
@@ -26,7 +28,16 @@ def pseudonym(patient_id: str, key: bytes) -> str:
         raise ValueError("patient_id: expected the source's id, found none; name the patient in every row")
     if not key:
         raise ValueError("key: expected a secret, found none; set one for the installation")
-    return hmac.new(key, patient_id.strip().encode(), hashlib.sha256).hexdigest()[:24]
+    return hmac.digest(key, patient_id.strip().encode(), "sha256").hex()[:24]
+
+
+def assignment(patient: str) -> str:
+    """What a patient's split and shard are drawn by: a pseudonym under a public key, never to be shown.
+
+    Args:
+        patient: the patient in the source's words, or what stands for one who is unknown.
+    """
+    return pseudonym(patient, ASSIGNMENT_KEY)
 
 
 def radiograph_id(pixels: npt.NDArray[np.float32]) -> str:

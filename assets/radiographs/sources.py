@@ -1,22 +1,27 @@
-"""All rows of a cohort, from its table or its listing, whatever storage they come from."""
+"""All rows of a cohort and what they stand and fall with, whatever storage they come from."""
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
+from operator import attrgetter
 from typing import BinaryIO
 
+from assets.radiographs.cohort_rows import SILENT, cohort_rows
 from assets.radiographs.declaration import CohortDeclaration, DeclarationError
 from assets.radiographs.mask_table import with_published_masks
-from assets.radiographs.table import SourceRow, restrict_rows, rows_of, rows_of_listing, table_of
+from assets.radiographs.source_texts import Names, Read, rows_from, source_texts, unreadable, unreadable_masks
+from assets.radiographs.table import SourceRow
 
 Opened = Callable[[str], AbstractContextManager[BinaryIO]]
+# Path below the root -> bytes, and a stamp that changes with the file; an empty stamp tells nothing.
+Stats = Mapping[str, tuple[int, str]]
 CHUNK_BYTES = 1 << 20
+NO_STAMPS = ("http://", "https://")
+SAID = attrgetter(*(name for name in SourceRow.__dataclass_fields__ if name != "encoded_lungs"))
 
 
-def source_rows(
-    declaration: CohortDeclaration, read: Callable[[str], bytes], names: Callable[[], list[str]]
-) -> list[SourceRow]:
+def source_rows(declaration: CohortDeclaration, read: Read, names: Names) -> list[SourceRow]:
     """Rows of a cohort of files, numbered as reasons and manifests name them.
 
     Args:
@@ -27,18 +32,7 @@ def source_rows(
     Raises:
         DeclarationError: the root or the table cannot be read, does not fit the declaration, or holds no image.
     """
-    try:
-        rows = rows_of_listing(declaration, names()) if declaration.table is None else _table(declaration, read)
-        if declaration.rows is not None:
-            rows = restrict_rows(rows, read(declaration.rows).decode("utf-8").splitlines())
-    except DeclarationError:
-        raise
-    except Exception as error:
-        # Any storage library may fail here, each with errors of its own; none says what to do.
-        raise _unreadable(error) from error
-    if not rows:
-        raise DeclarationError("no image was found; check `root`, `folders` and `pattern`")
-    return rows
+    return rows_from(declaration, *source_texts(declaration, read, names))
 
 
 def with_masks(
@@ -63,61 +57,102 @@ def with_masks(
     except DeclarationError:
         raise
     except Exception as error:
-        raise _unreadable_masks(error) from error
+        raise unreadable_masks(error) from error
 
 
-def source_digest(
-    declaration: CohortDeclaration,
-    read: Callable[[str], bytes],
-    names: Callable[[], list[str]],
-    opened: Opened,
-) -> str:
-    """Digest of what a cohort's rows come from: its declaration and its tables, or the names of its files.
+def file_stats(declaration: CohortDeclaration, stats: Callable[[], Stats]) -> Stats:
+    """Sizes and stamps of a cohort's files; none where its table can be read but its root cannot be listed.
 
-    It tells cheaply that rows came, went or were edited; a file replaced under its own name is only seen by a run.
+    A file without stamp is read at every run.
+
+    Args:
+        declaration: of kind `files`.
+        stats: all files below the root by their paths, or those that are needed.
+
+    Raises:
+        DeclarationError: the root cannot be read.
+    """
+    if declaration.table is not None and declaration.root.startswith(NO_STAMPS):
+        return {}
+    try:
+        return stats()
+    except PermissionError as error:
+        if declaration.table is not None:
+            return {}
+        raise unreadable(error) from error
+    except Exception as error:
+        raise unreadable(error) from error
+
+
+def source_digests(declaration: CohortDeclaration, read: Read, stats: Callable[[], Stats], opened: Opened) -> list[str]:
+    """Digest of what the rows of each shard come from, without reading a file.
+
+    It holds the declaration, the shard's rows as the table or listing gives them, and size and stamp of their files:
+    it changes when rows come, go or are edited and when a file is replaced under its own name. Where only headers name
+    the patients, nobody knows a row's shard without reading, and all shards share one digest of everything.
 
     Args:
         declaration: of any kind.
-        read: as in `source_rows`.
-        names: as in `source_rows`.
-        opened: as in `with_masks`.
+        read: bytes of a file by its path below the root.
+        stats: size and stamp of all files below the root by path.
+        opened: a file by its path below the root as a stream.
+
+    Returns:
+        One digest a shard, in their order.
 
     Raises:
-        DeclarationError: the root or a table cannot be read.
+        DeclarationError: the root or a table cannot be read or does not fit the declaration.
     """
-    silent = {"title", "description", "citation", "settings", "storage_options"}
+    if declaration.kind == "phantom":
+        return [_head(declaration, {}, opened).hexdigest()] * declaration.shards
+    found = file_stats(declaration, stats)
+    cohort = cohort_rows(declaration, read, lambda: sorted(found))
+    head = _head(declaration, found, opened)
+    if cohort.positions is None:
+        return [_digest(head, cohort.rows, found)] * declaration.shards
+    return [_digest(head, cohort.of_shard(shard), found) for shard in range(declaration.shards)]
+
+
+def source_digest_of(declaration: CohortDeclaration, rows: Sequence[SourceRow], found: Stats, opened: Opened) -> str:
+    """The digest that `source_digests` gives the shard of these rows.
+
+    Args:
+        declaration: of any kind.
+        rows: all rows of the shard, masks of a published table not yet joined.
+        found: at least the stats of the rows' files and of the published mask table.
+        opened: as in `source_digests`.
+
+    Raises:
+        DeclarationError: the mask table cannot be read.
+    """
+    return _digest(_head(declaration, found, opened), rows, found)
+
+
+def _head(declaration: CohortDeclaration, found: Stats, opened: Opened) -> "hashlib._Hash":
+    """Hash of what all shards share: the declaration and its published mask table."""
     # Without defaults: a field that a later version adds changes no cohort that does not set it.
-    said = declaration.model_dump(exclude=silent, exclude_defaults=True)
+    said = declaration.model_dump(exclude=SILENT, exclude_defaults=True)
     digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
-    if declaration.kind == "files":
-        try:
-            listed = declaration.table is None
-            digest.update("\0".join(names()).encode() if listed else read(declaration.table or ""))
-            digest.update(read(declaration.rows) if declaration.rows else b"")
-        except Exception as error:
-            raise _unreadable(error) from error
-    if declaration.chexmask is not None:
-        try:
-            with opened(declaration.chexmask.table) as stream:
-                while chunk := stream.read(CHUNK_BYTES):
-                    digest.update(chunk)
-        except Exception as error:
-            raise _unreadable_masks(error) from error
+    if declaration.chexmask is None:
+        return digest
+    size, stamp = found.get(declaration.chexmask.table, (0, ""))
+    if stamp:
+        digest.update(f"{size} {stamp}".encode())
+        return digest
+    try:
+        with opened(declaration.chexmask.table) as stream:
+            while chunk := stream.read(CHUNK_BYTES):
+                digest.update(chunk)
+    except Exception as error:
+        raise unreadable_masks(error) from error
+    return digest
+
+
+def _digest(head: "hashlib._Hash", rows: Sequence[SourceRow], found: Stats) -> str:
+    digest = head.copy()
+    for row in rows:
+        encoded = row.encoded_lungs.digest if row.encoded_lungs else ""
+        # A row that is refused has none of its files looked at, whatever path it names.
+        stamps = [found.get(path) for _, path in row.files if path and not row.problem]
+        digest.update(repr((SAID(row), encoded, stamps)).encode())
     return digest.hexdigest()
-
-
-def _unreadable(error: Exception) -> DeclarationError:
-    return DeclarationError(
-        f"its root or table cannot be read ({type(error).__name__}); check `root`, `table` and, for a remote root, "
-        "its credentials"
-    )
-
-
-def _unreadable_masks(error: Exception) -> DeclarationError:
-    return DeclarationError(
-        f"its mask table cannot be read ({type(error).__name__}); check chexmask.table, or remove chexmask"
-    )
-
-
-def _table(declaration: CohortDeclaration, read: Callable[[str], bytes]) -> list[SourceRow]:
-    return rows_of(declaration, table_of(read(declaration.table or "")))

@@ -22,7 +22,7 @@ from assets.radiographs.paths import path_problem
 MASK_ROLES = ("lung_mask", "right_lung_mask", "left_lung_mask", "lesion_mask")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SourceRow:
     """One radiograph as the source describes it, not yet read.
 
@@ -63,6 +63,21 @@ class SourceRow:
     left_lung_mask: str | None = field(default=None, repr=False)
     encoded_lungs: EncodedLungs | None = field(default=None, repr=False)
     mask_problem: str | None = None
+
+    @property
+    def files(self) -> list[tuple[str, str | None]]:
+        """What each file is and its path below the root; None for a mask that the row does not have.
+
+        Sides are listed only where a row has them: keys of rows hang on the order and number of files.
+        """
+        paths = [("image", self.image), ("lung mask", self.lung_mask), ("lesion mask", self.lesion_mask)]
+        sides = [("right lung mask", self.right_lung_mask), ("left lung mask", self.left_lung_mask)]
+        return [*paths, *(side for side in sides if side[1] is not None)]
+
+    @property
+    def assigned_by(self) -> str:
+        """What stands for the patient where split and shard are drawn; a row without one is drawn by itself."""
+        return self.patient or self.image.strip() or f"row {self.number}"
 
 
 def table_of(data: bytes) -> pa.Table:

@@ -1,18 +1,19 @@
 """IT-DPR: a deformable refinement learned only from an image and its own pre-aligned copy."""
 
 from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import dagster as dg
 import numpy as np
 import numpy.typing as npt
+import pyarrow.compute as pc
 import torch
 
 from assets.images import from_uint16, to_uint16
 from assets.pairing.frames import U8, Row
 from assets.pictures import to_png
-from assets.prealignment.asset import no_folds, windowed
+from assets.prealignment.asset import MASK_COLUMNS, STORED, no_folds, windowed
 from assets.prealignment.lung_coordinates import reference_frame
 from assets.prealignment.preview import mean_image_sheet
 from assets.prealignment.settings import PrealignmentSettings
@@ -30,23 +31,27 @@ from resources.arrays import Arrays
 from resources.checkpoint_store import CheckpointStore
 from resources.dagster_shapes import PICTURE_BYTES, checked, column_schema, set_aside_table
 from resources.fitted import keep_or_fit
-from resources.incremental import Outcome, Refreshed, Task, row_key
+from resources.incremental import Outcome, Refreshed, row_keys
 from resources.manifests import read_artifact
 from resources.partitions import COHORTS, SHARDS, all_shards_of, cohort_model
+from resources.planned import Brought, Planned, once, row_at, row_of
 from resources.progress import training_progress
 from resources.stage_config import config_schema
 from resources.stage_run import StageRun, Store, recipe, stage_run, upstream_settings
+from resources.unchanged import unchanged
 
 MODEL_VERSION = "3"
 REGISTRATION_VERSION = "3"
 WEIGHT = "network."
+# A network ready for use, and the labelled lungs (H, W) of its reference.
+Bound = Callable[[], tuple[Refiner, U8]]
 
 
 def _fit(
     run: StageRun, rows: list[Row], reference: Arrays, settings: RegistrationSettings, device: torch.device, key: str
 ) -> Outcome:
-    radiographs = {row["radiograph_id"]: row for row in run.ok("radiographs")}
-    masks = {row["radiograph_id"]: row for row in run.ok("lung_masks")}
+    radiographs = {row["radiograph_id"]: row for row in run.ok("radiographs", columns=STORED)}
+    masks = {row["radiograph_id"]: row for row in run.ok("lung_masks", columns=MASK_COLUMNS)}
     checkpoints = CheckpointStore(run.store, key)
     ids = [row["radiograph_id"] for row in rows]
     speak = training_progress(run.progress, "IT-DPR")
@@ -117,8 +122,8 @@ def registration_model(
                 f"of kind {reference['kind']} has none: set reference_lung.kind to medoid, or another reading",
                 allow_retries=False,
             )
-        rows = [row for row in run.ok("prealigned_radiographs") if row["split"] == "train"]
-        rows = sorted(rows, key=lambda row: row["radiograph_id"])
+        prealigned = run.ok_table("prealigned_radiographs", columns=[*STORED, "key", "split"])
+        rows = prealigned.filter(pc.equal(prealigned["split"], "train")).sort_by("radiograph_id").to_pylist()
         reference_arrays = read_artifact(run.store, reference)
         model = keep_or_fit(
             run.store,
@@ -164,14 +169,8 @@ def trained_refiner(
     return refiner(state, settings, image, reference_arrays["lungs"], refinement, device, roughness=usual)
 
 
-def _refined(
-    run: StageRun,
-    bound: Callable[[], Refiner],
-    reference: Arrays,
-    rows: tuple[Row, Row, Row],
-    settings: RefinementSettings,
-) -> Outcome:
-    ready = bound()
+def _refined(run: StageRun, bound: Bound, rows: tuple[Row, Row, Row], settings: RefinementSettings) -> Outcome:
+    ready, reference = bound()
     radiograph, mask, prealigned = rows
     lungs = read_artifact(run.store, mask)["lungs"]
     image = windowed(run, radiograph, mask)
@@ -179,8 +178,8 @@ def _refined(
     velocity = refine(ready, image, lungs, start)
     displacement = registered_displacement(velocity, start, ready.settings)
     warped = warp_lungs(lungs, displacement)
-    inside = reference["lungs"] > 0
-    overlap = dice(warped, reference["lungs"])
+    inside = reference > 0
+    overlap = dice(warped, reference)
     columns = {
         "dice_reference": overlap,
         "folded_share": folded_share(displacement, inside),
@@ -225,57 +224,64 @@ def registered_radiographs(
     with stage_run(context, store, REGISTRATION_VERSION) as run:
         settings = run.settings(RefinementSettings)
         device = accelerator.torch_device()
-        by_stage = [
-            {row["radiograph_id"]: row for row in run.ok(stage, run.partition)}
-            for stage in ("radiographs", "lung_masks")
-        ]
-        prealigned = run.ok("prealigned_radiographs", run.partition)
-        reference, model = run.model("reference_lung"), run.model("registration_model")
-        reference_arrays, weights = read_artifact(run.store, reference), read_artifact(run.store, model)
-        binding = (model, weights, reference, reference_arrays, settings, device)
-        # the anchor takes a second: only if there is a radiograph to register
-        bound = cache(lambda: trained_refiner(*binding))
-        done = run.refresh(
-            [
-                Task(
-                    row_key(
-                        run.stage,
-                        run.version,
-                        settings.model_dump(exclude={"share_set_aside"}),
-                        [row["key"], model["key"], model["artifact_digest"]],
-                    ),
-                    {name: row[name] for name in CARRIED},
-                    partial(
-                        _refined,
-                        run,
-                        bound,
-                        reference_arrays,
-                        (by_stage[0][row["radiograph_id"]], by_stage[1][row["radiograph_id"]], row),
-                        settings,
-                    ),
-                )
-                for row in prealigned
-            ]
-        )
+        bound = _bound(run, settings, device)
+        planned = partial(planned_registrations, run, settings, bound)
+        done = unchanged(run, REGISTERED) or run.refresh_planned(planned(), REGISTERED)
         return run.finish(
             done,
             REGISTERED,
-            {"set_aside": set_aside_table(done.rows)},
-            partial(_pictures, run, done.rows, prealigned, bound),
-            [no_folds(done.rows), checked("lungs_registered", done.rows, settings.share_set_aside)],
+            {"set_aside": set_aside_table(done.columns("status", "reason"))},
+            partial(_pictures, run, done, bound),
+            [
+                no_folds(done.columns("status", "folded_share")),
+                checked("lungs_registered", done.columns("status"), settings.share_set_aside),
+            ],
         )
 
 
-def _pictures(run: StageRun, rows: list[Row], prealigned: list[Row], bound: Callable[[], Refiner]) -> dict[str, bytes]:
-    before_by_id = {row["radiograph_id"]: row for row in prealigned}
-    chosen = sorted((row for row in rows if row["status"] == "ok"), key=lambda row: row["radiograph_id"])[:40]
+def _bound(run: StageRun, settings: RefinementSettings, device: torch.device) -> Bound:
+    """The cohort's network, bound to its reference where there is a radiograph to register: that takes a second."""
+
+    def build() -> tuple[Refiner, U8]:
+        reference, model = run.model("reference_lung"), run.model("registration_model")
+        arrays, weights = read_artifact(run.store, reference), read_artifact(run.store, model)
+        return trained_refiner(model, weights, reference, arrays, settings, device), arrays["lungs"]
+
+    what = (
+        f"{run.cohort}: the registration network cannot be used; delete its artefact and run registration_model again"
+    )
+    return once(build, what)
+
+
+def planned_registrations(run: StageRun, settings: RefinementSettings, bound: Bound) -> Planned:
+    """The rows that a shard is to have, by what its pre-alignments and its cohort's network are now."""
+    radiographs = run.ok_table("radiographs", run.partition, STORED)
+    masks = run.ok_table("lung_masks", run.partition, MASK_COLUMNS)
+    prealigned = run.ok_table("prealigned_radiographs", run.partition, [*CARRIED, "key", "artifact", "artifact_digest"])
+    run.model("reference_lung")
+    model = run.model("registration_model")
+    decisive = settings.model_dump(exclude={"share_set_aside"})
+    inputs = [prealigned["key"].to_pylist(), model["key"], model["artifact_digest"]]
+
+    def work(position: int) -> Outcome:
+        row = row_at(prealigned, position)
+        name = row["radiograph_id"]
+        return _refined(run, bound, (row_of(radiographs, name), row_of(masks, name), row), settings)
+
+    return Planned(row_keys(run.stage, run.version, decisive, inputs), prealigned.select(CARRIED), work)
+
+
+def _pictures(run: StageRun, done: Brought, bound: Bound) -> dict[str, bytes]:
+    prealigned = run.ok_table("prealigned_radiographs", run.partition, STORED)
+    chosen = sorted((row for row in done.rows if row["status"] == "ok"), key=lambda row: row["radiograph_id"])[:40]
     if not chosen:
         return {}
     stored = [read_artifact(run.store, row) for row in chosen]
     after = [from_uint16(arrays["image"]) for arrays in stored]
-    before = [from_uint16(read_artifact(run.store, before_by_id[row["radiograph_id"]])["image"]) for row in chosen]
-    start = dequantize(read_artifact(run.store, before_by_id[chosen[0]["radiograph_id"]])["displacement"])
-    ready = bound()
+    earlier = [read_artifact(run.store, row_of(prealigned, row["radiograph_id"])) for row in chosen]
+    before = [from_uint16(arrays["image"]) for arrays in earlier]
+    start = dequantize(earlier[0]["displacement"])
+    ready, _ = bound()
     field = registered_displacement(stored[0]["velocity"], starting_map(ready, start), ready.settings)
     return {
         "field": to_png(field_sheet(after[0], field, folded(field)), PICTURE_BYTES),

@@ -1,6 +1,6 @@
 """Every way of registering behind one function: an arm takes a radiograph and gives its displacement field."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import get_args
@@ -41,13 +41,14 @@ class Methods:
     Attributes:
         reference: image and lungs of the reference.
         frame: of the reference's lungs, with the settings of IT-PR.
-        refiner: the trained IT-DPR, bound to the reference; without it there is no such arm.
+        refiner: gives the trained IT-DPR, bound to the reference: that takes a second, so it is asked for only where a
+            radiograph is registered; without it there is no such arm.
         peers: trained `voxelmorph` and `synthmorph`; those left out are no arms.
     """
 
     reference: Case
     frame: ReferenceFrame
-    refiner: Refiner | None = None
+    refiner: Callable[[], Refiner] | None = None
     peers: Mapping[ArmName, TrainedPeer] = field(default_factory=dict)
 
 
@@ -131,14 +132,16 @@ def _back_by_peer(reference: Case, peer: TrainedPeer, moving: Case) -> F32:
     return peer_inverse(peer.network, reference, moving, peer.settings)
 
 
-def _by_refiner(frame: ReferenceFrame, ready: Refiner, moving: Case) -> F32:
+def _by_refiner(frame: ReferenceFrame, refiner: Callable[[], Refiner], moving: Case) -> F32:
     """IT-DPR from end to end: its IT-PR is made here, too."""
+    ready = refiner()
     start = starting_map(ready, prealign(frame, moving.lungs, frame.settings))
     velocity = refine(ready, moving.image, moving.lungs, start)
     return registered_displacement(velocity, start, ready.settings)
 
 
-def _back_by_refiner(frame: ReferenceFrame, ready: Refiner, moving: Case) -> F32:
+def _back_by_refiner(frame: ReferenceFrame, refiner: Callable[[], Refiner], moving: Case) -> F32:
+    ready = refiner()
     prealigned = prealign(frame, moving.lungs, frame.settings)
     start = starting_map(ready, prealigned)
     velocity = refine(ready, moving.image, moving.lungs, start)

@@ -6,10 +6,12 @@ from functools import lru_cache, partial
 
 import dagster as dg
 import numpy as np
+import pyarrow as pa
 import torch
 
 from assets.images import from_uint16
-from assets.pairing.asset import FRAMES_OF_COHORT, joined_rows
+from assets.pairing.asset import FRAME_COLUMNS, FRAME_STAGES, FRAMES_OF_COHORT
+from assets.pairing.chosen_frames import join_chosen, rows_of
 from assets.pairing.frames import FrameRows, Row, frame_key
 from assets.peers.case import Align, Case
 from assets.peers.settings import PeerSettings
@@ -20,8 +22,10 @@ from assets.prealignment.settings import PrealignmentSettings
 from assets.prealignment.warp import quantize
 from assets.radiographs.declaration import parse_declaration
 from assets.registration.asset import trained_refiner
+from assets.registration.inference import Refiner
 from assets.registration.settings import RefinementSettings
 from assets.registration_report.arms import ELSEWHERE, Methods, arms, chosen, inverses, trained_peer
+from assets.registration_report.asked_ids import normal_ids, tested_ids
 from assets.registration_report.mean_images import (
     MEASURED,
     gain_columns,
@@ -45,6 +49,7 @@ from resources.incremental import Outcome, Task, row_key
 from resources.manifests import fingerprint, read_artifact
 from resources.memory import with_peak
 from resources.partitions import COHORTS
+from resources.planned import once
 from resources.stage_config import config_schema
 from resources.stage_run import StageRun, Store, stage_run, upstream_settings
 
@@ -56,12 +61,12 @@ GAIN_KINDS = {"of": "string", "arm": "string", "over": "string", "images": "int"
 SHEET_ROWS = 2
 
 
-def _scene(run: StageRun, settings: ReportSettings) -> Scene:
+def _scene(run: StageRun, settings: ReportSettings, radiographs: pa.Table) -> Scene:
     row, model, learned = (run.model(stage) for stage in ("reference_lung", "registration_model", "registration_peers"))
     stored = read_artifact(run.store, row)
     refinement = upstream_settings(run, "registered_radiographs", RefinementSettings)
     methods = _methods(run, stored, (row, model, learned), refinement)
-    itself = {each["radiograph_id"]: each for each in run.ok("radiographs")}.get(row["radiograph_id"])
+    itself = next(iter(rows_of(radiographs, [row["radiograph_id"]])), None)
     declaration = parse_declaration(run.mapping)
     phantom = (declaration.phantom or {}) if declaration.kind == "phantom" else None
     models: dict[ArmName, Row] = {**dict.fromkeys(PEERS, learned), "it_dpr": model}
@@ -72,11 +77,15 @@ def _scene(run: StageRun, settings: ReportSettings) -> Scene:
 def _methods(run: StageRun, stored: Arrays, rows: tuple[Row, Row, Row], refinement: RefinementSettings) -> Methods:
     row, model, learned = rows
     prealignment = upstream_settings(run, "prealigned_radiographs", PrealignmentSettings)
+
+    def bound() -> Refiner:
+        return trained_refiner(model, read_artifact(run.store, model), row, stored, refinement, torch.device("cpu"))
+
     peers, their = read_artifact(run.store, learned), PeerSettings.model_validate_json(learned["settings"])
     return Methods(
         Case(from_uint16(stored["image"]), stored["lungs"]),
         reference_frame(stored["lungs"], prealignment),
-        trained_refiner(model, read_artifact(run.store, model), row, stored, refinement, torch.device("cpu")),
+        once(bound, f"{run.cohort}: the registration network cannot be used; run registration_model again"),
         {peer: trained_peer(weights_of(peers, peer), their) for peer in PEERS},
     )
 
@@ -164,18 +173,19 @@ def registration_report(context: dg.AssetExecutionContext, store: Store) -> dg.M
     """Every arm on the same test radiographs: landmarks, lungs, folds, lesions, sharpness, time and memory."""
     with stage_run(context, store, VERSION) as run:
         settings = run.settings(ReportSettings)
-        joined = joined_rows(run)
-        scene = _scene(run, settings)
-        radiographs = asked(
-            run.ok("radiographs"), run.ok("lung_masks"), run.ok("prealigned_radiographs"), "test", settings.radiographs
-        )
+        tables = [run.ok_table(stage, columns=FRAME_COLUMNS[stage]) for stage in FRAME_STAGES]
+        normals = stored_normals(join_chosen(tables, normal_ids(tables, settings.sharpened)), settings.sharpened)
+        scene = _scene(run, settings, tables[0])
+        tested = tested_ids(tables[:3], settings.radiographs)
+        sources, lungs, prealigned = (rows_of(table, tested) for table in tables[:3])
+        radiographs = asked(sources, lungs, prealigned, "test", settings.radiographs)
         with one_thread():
             done = run.refresh(_tasks(run, scene, list(radiographs.values())))
         rows = [row for row in done.rows if row["status"] == "ok"]
         registered = {str(arm): sum(row["arm"] == arm for row in rows) for arm in scene.ways}
         working = [arm for arm, count in registered.items() if count]
         registrations = Registrations(rows, working, radiographs, partial(read_artifact, run.store))
-        gains = _gains(run, scene, stored_normals(joined, settings.sharpened), registrations, settings)
+        gains = _gains(run, scene, normals, registrations, settings)
         for row in done.rows:
             row |= gain_columns(row["arm"], gains)
         lines = arm_lines(registrations.common())

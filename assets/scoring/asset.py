@@ -28,6 +28,7 @@ from resources.manifests import read_artifact
 from resources.partitions import SHARDS, cohort_model
 from resources.stage_config import config_schema
 from resources.stage_run import StageRun, Store, stage_run
+from resources.unchanged import unchanged
 
 VERSION = "1"
 SHEET_ROWS = 9
@@ -119,7 +120,7 @@ def anomaly_maps(context: dg.AssetExecutionContext, store: Store, accelerator: A
     with stage_run(context, store, VERSION) as run:
         settings = run.settings(ScoringSettings)
         accelerator.torch_device()
-        done = run.refresh(_tasks(run, settings))
+        done = unchanged(run, ANOMALY_MAPS) or run.refresh(_tasks(run, settings))
         metadata = {"set_aside": set_aside_table(done.rows)}
         return run.finish(done, ANOMALY_MAPS, metadata, partial(_pictures, run, done.rows, settings))
 

@@ -23,11 +23,13 @@ from assets.tables import CARRIED, LUNG_MASKS
 from resources.accelerator import Accelerator
 from resources.arrays import CorruptArtifact
 from resources.dagster_shapes import PICTURE_BYTES, checked, column_schema, set_aside_table, table
-from resources.incremental import Outcome, Task, row_key
+from resources.incremental import Outcome, row_keys
 from resources.manifests import read_artifact
 from resources.partitions import SHARDS, cohort_model
+from resources.planned import Brought, Planned, row_at, row_of
 from resources.stage_config import config_schema
 from resources.stage_run import StageRun, Store, stage_run
+from resources.unchanged import unchanged
 
 VERSION = "2"
 SHEET_ROWS = 12
@@ -120,40 +122,52 @@ def lung_masks(context: dg.AssetExecutionContext, store: Store, accelerator: Acc
     """Left and right lung of every radiograph (1 = patient-right), with the percentile window of its lungs."""
     with stage_run(context, store, VERSION) as run:
         settings = run.settings(SegmentationSettings)
-        sources = run.ok("radiographs", run.partition)
-        segmenter = run.model("lung_segmenter")
-        made_by = [segmenter["key"], segmenter["artifact_digest"]] if segmenter["status"] == "ok" else ["none"]
-        gate = segmenter["gate"] if settings.gate is None else settings.gate
         accelerator.torch_device()
-        load = _loader(run, segmenter)
-        decisive = settings.model_dump(exclude={"share_set_aside"})
-        tasks = [
-            Task(
-                row_key(run.stage, run.version, decisive, [row["key"], *made_by]),
-                {name: row[name] for name in CARRIED},
-                partial(_outcome, run, row, segmenter, load, gate, settings),
-            )
-            for row in sources
-        ]
-        done = run.refresh(tasks)
-        by_id = {row["radiograph_id"]: row for row in sources}
-        drawn = [row for row in done.rows if row["artifact"]]
-        agreement = dice_table({**row, "cohort": run.cohort} for row in drawn)
+        done = unchanged(run, LUNG_MASKS) or run.refresh_planned(planned_masks(run, settings), LUNG_MASKS)
+        agreement = _agreement(run, done)
         return run.finish(
             done,
             LUNG_MASKS,
             {
-                "set_aside": set_aside_table(done.rows),
+                "set_aside": set_aside_table(done.columns("status", "reason")),
                 **({"dice_with_supplied_masks": table(agreement, DICE_COLUMNS)} if agreement else {}),
             },
-            partial(_pictures, run, by_id, drawn, gate),
-            [checked("masks_plausible", done.rows, settings.share_set_aside)],
+            partial(_pictures, run, done, settings),
+            [checked("masks_plausible", done.columns("status"), settings.share_set_aside)],
         )
 
 
-def _pictures(run: StageRun, sources: dict[str, Row], rows: list[Row], gate: float | None) -> dict[str, bytes]:
+def planned_masks(run: StageRun, settings: SegmentationSettings) -> Planned:
+    """The masks that a shard is to have, by what its radiographs and its cohort's segmenter are now."""
+    sources = run.ok_table("radiographs", run.partition, [*CARRIED, "key", "artifact", "artifact_digest"])
+    segmenter = run.model("lung_segmenter")
+    made_by = [segmenter["key"], segmenter["artifact_digest"]] if segmenter["status"] == "ok" else ["none"]
+    load, gate = _loader(run, segmenter), _gate(segmenter, settings)
+    decisive = settings.model_dump(exclude={"share_set_aside"})
+    return Planned(
+        row_keys(run.stage, run.version, decisive, [sources["key"].to_pylist(), *made_by]),
+        sources.select(CARRIED),
+        lambda position: _outcome(run, row_at(sources, position), segmenter, load, gate, settings),
+    )
+
+
+def _gate(segmenter: Row, settings: SegmentationSettings) -> float | None:
+    gate: float | None = segmenter["gate"] if settings.gate is None else settings.gate
+    return gate
+
+
+def _agreement(run: StageRun, done: Brought) -> list[Row]:
+    dices = [name for name in LUNG_MASKS.names if name.startswith("dice_")]
+    rows = done.columns("label", "split", "artifact", *dices)
+    return dice_table({**row, "cohort": run.cohort} for row in rows if row["artifact"])
+
+
+def _pictures(run: StageRun, done: Brought, settings: SegmentationSettings) -> dict[str, bytes]:
+    sources = run.ok_table("radiographs", run.partition)
+    gate = _gate(run.model("lung_segmenter"), settings)
+    rows = [row for row in done.rows if row["artifact"]]
     chosen = [dict(row) for row in worst_first(rows)[:SHEET_ROWS]]
-    images = [from_uint16(read_artifact(run.store, sources[row["radiograph_id"]])["image"]) for row in chosen]
+    images = [from_uint16(read_artifact(run.store, row_of(sources, row["radiograph_id"]))["image"]) for row in chosen]
     lungs = [read_artifact(run.store, row)["lungs"] for row in chosen]
     sheets = {"masks": to_png(review_sheet(images, lungs, chosen), PICTURE_BYTES)} if chosen else {}
     scores: dict[str, list[float | None]] = {}

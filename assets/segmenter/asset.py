@@ -43,6 +43,7 @@ HISTORY = "history"
 UNTAUGHT = "untaught"
 SHEET_ROWS = 18
 SMALLEST_NORMALS = 5
+READ = ("radiograph_id", "patient", "domain", "split", "key", "has_lungs", "artifact", "artifact_digest")
 SHOWN = ("trained_on", "left_out", "calibrated_on", "gate", "validation_dice_right", "validation_dice_left")
 
 U8 = npt.NDArray[np.uint8]
@@ -167,9 +168,8 @@ class _Model:
 
 def _own(run: StageRun, settings: SegmenterSettings, rows: list[Row], device: torch.device) -> _Model:
     """Keep or train the cohort's own segmenter; where too few masks are supplied, a row that says so."""
-    masked = [row for row in rows if row["has_lungs"]]
     train, validation = (
-        sorted((row for row in masked if row["split"] == split), key=lambda row: row["radiograph_id"])
+        sorted((row for row in rows if row["split"] == split), key=lambda row: row["radiograph_id"])
         for split in ("train", "validation")
     )
     # A radiograph that changes its part or its label is another example than it was.
@@ -223,7 +223,8 @@ def lung_segmenter(context: dg.AssetExecutionContext, store: Store, accelerator:
             model = _Model(row, read_artifact(run.store, row), False, f"borrowed from {settings.borrow_from}")
             rows: list[Row] = []
         else:
-            rows = run.ok("radiographs")
+            radiographs = run.ok_table("radiographs", columns=READ)
+            rows = radiographs.filter(radiographs["has_lungs"]).to_pylist()
             model = _own(run, settings, rows, accelerator.torch_device())
         done = Refreshed([model.row], int(model.computed), int(not model.computed), 0, 0.0)
         shown: dict[str, Any] = {name: model.row.get(name) for name in SHOWN if model.row.get(name) is not None}
@@ -236,9 +237,9 @@ def _pictures(run: StageRun, model: _Model, rows: list[Row]) -> dict[str, bytes]
     names = model.row["history_columns"]
     history = [dict(zip(names, map(float, entry), strict=True)) for entry in model.arrays[HISTORY]]
     sheets = {"loss": to_png(history_panels(history), PICTURE_BYTES)}
-    held_back = sorted(
-        (row for row in rows if row["split"] == "validation" and row["has_lungs"]), key=lambda row: row["radiograph_id"]
-    )[:SHEET_ROWS]
+    held_back = sorted((row for row in rows if row["split"] == "validation"), key=lambda row: row["radiograph_id"])[
+        :SHEET_ROWS
+    ]
     if held_back:
         sheets["validation"] = to_png(_validation_sheet(run, model, held_back), PICTURE_BYTES)
     return sheets

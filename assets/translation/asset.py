@@ -6,10 +6,12 @@ from typing import Any
 
 import dagster as dg
 import numpy as np
+import pyarrow.compute as pc
 import torch
 
 from assets.images import F32
-from assets.pairing.asset import FRAMES_OF_COHORT, joined_rows
+from assets.pairing.asset import FRAME_COLUMNS, FRAME_STAGES, FRAMES_OF_COHORT
+from assets.pairing.chosen_frames import join_chosen
 from assets.pairing.frames import U8 as Lungs
 from assets.pairing.frames import FrameRows, Row, frame, frame_key
 from assets.pictures import to_png
@@ -93,6 +95,7 @@ class _Training:
             autocast=self.autocast,
             abnormal_masks=abnormal_masks,
             normal_masks=masks,
+            reference_lungs=self.lungs,
             progress=training_progress(self.run.progress, f"{arm.name} seed {seed}"),
             resume=checkpoints.load(),
             checkpoint=checkpoints.save,
@@ -131,20 +134,23 @@ def translator(context: dg.AssetExecutionContext, store: Store, accelerator: Acc
         settings = run.settings(TranslationSettings)
         planned = planned_runs(settings)
         at_once = accelerator.trainings_at_once(sum(arm.method != "pca" for arm, _ in planned))
-        rows = joined_rows(run)
-        pairs = [pair for pair in run.ok("pseudo_pairs", run.cohort) if pair["split"] == "train"]
+        pairs = run.ok_table("pseudo_pairs", run.cohort, ["split", "abnormal_id", "normal_id"])
+        pairs = pairs.filter(pc.equal(pairs["split"], "train"))
+        abnormal, normal = (sorted(pairs[name].unique().to_pylist()) for name in ("abnormal_id", "normal_id"))
+        tables = [run.ok_table(stage, columns=FRAME_COLUMNS[stage]) for stage in FRAME_STAGES]
+        rows = join_chosen(tables, [*abnormal, *normal])
         reference = run.model("reference_lung")
         training = _Training(
             run,
             settings,
-            [rows[name] for name in sorted({pair["abnormal_id"] for pair in pairs})],
-            [rows[name] for name in sorted({pair["normal_id"] for pair in pairs})],
+            [rows[name] for name in abnormal],
+            [rows[name] for name in normal],
             reference,
             read_artifact(run.store, reference)["lungs"],
             accelerator.torch_device(at_once),
             accelerator.autocast(),
         )
-        if not pairs:
+        if not pairs.num_rows:
             raise dg.Failure(
                 f"{run.cohort}: no training pair, so nothing to train on; a cohort needs normal and abnormal rows in "
                 "its training part (see normal_labels and abnormal_labels of its declaration)",

@@ -3,9 +3,9 @@
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 
 class TranslationSettings(BaseModel):
@@ -78,6 +78,22 @@ class TranslationSettings(BaseModel):
     augment_gain: float = Field(
         default=0.05, ge=0, lt=1, description="largest relative change of an image's brightness"
     )
+    lung_swap: bool = Field(
+        default=False,
+        description="exchange left and right lung of every other training image of both domains, at random; for GAN "
+        "arms in the frames it_pr and it_dpr",
+    )
+
+    @model_validator(mode="after")
+    def _lungs_in_place(self) -> Self:
+        trained = [arm for arm in map(parse_arm, self.arms) if arm.method != "pca"]
+        odd = [arm.name for arm in trained if self.lung_swap and arm.alignment not in _LUNGS_IN_PLACE]
+        if odd:
+            raise ValueError(
+                f"lung_swap needs every lung in the reference's place, but {', '.join(odd)} leaves it elsewhere; take "
+                f"{' or '.join(_LUNGS_IN_PLACE)} instead, or turn lung_swap off"
+            )
+        return self
 
 
 @dataclass(frozen=True)
@@ -185,6 +201,7 @@ _SCHEDULE = (
     "augment_shift",
     "augment_gain",
 )
+_LUNGS_IN_PLACE = ("it_pr", "it_dpr")
 _CYCLEGAN = ("cycle_weight", "identity_weight", "pool_size")
 _CUT = ("adversarial_weight", "nce_weight", "nce_temperature", "identity_nce", "nce_patches", "nce_width")
 
@@ -252,7 +269,9 @@ def _relevant(
             names: tuple[str, ...] = _NETWORKS + _SCHEDULE + _CYCLEGAN
         case "cut":
             names = _NETWORKS + _SCHEDULE + _CUT
-    return {"seed": seed, **{name: getattr(plan, name) for name in names}}
+    # Only where it is on: arms that were trained before there was such a setting keep their digests.
+    swapped = {"lung_swap": True} if settings.lung_swap else {}
+    return {"seed": seed, **{name: getattr(plan, name) for name in names}, **swapped}
 
 
 def every_arm() -> list[str]:

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -14,6 +16,7 @@ from assets.translation.domain import support
 from assets.translation.optimization import rate_factor
 from assets.translation.sampling import Batch, augmented, batch_indices, generator_for
 from assets.translation.settings import TranslationPlan, TranslationSettings, resolved
+from assets.translation.swap import SwapGrid, swap_grid, swapped_at_random
 
 # A curve of about a hundred points shows a training; a kill loses at most five points' worth of steps.
 _HISTORY_POINTS = 100
@@ -67,6 +70,7 @@ def train(
     autocast: bool,
     abnormal_masks: Tensor | None = None,
     normal_masks: Tensor | None = None,
+    reference_lungs: npt.NDArray[np.uint8] | None = None,
     progress: Callable[[int, int, dict[str, float]], None] | None = None,
     resume: Mapping[str, Tensor] | None = None,
     checkpoint: Callable[[dict[str, Tensor]], None] | None = None,
@@ -87,16 +91,19 @@ def train(
         autocast: compute in bfloat16 where torch deems it safe.
         abnormal_masks: (N, 1, S, S) soft masks in [0, 1], outside which translations are -1. None: the whole canvas.
         normal_masks: (M, 1, S, S), likewise.
+        reference_lungs: uint8 (H, H), labels of the frame's lungs; only `lung_swap` of the settings looks at them.
         progress: called with steps done, steps in all and the newest record of the history.
         resume: a state that `checkpoint` received from a training with the same arguments.
         checkpoint: receives the whole state now and then, as a flat dictionary of CPU tensors.
 
     Raises:
-        ValueError: a domain is empty, has another shape, or leaves [-1, 1]; or `resume` is past the end.
+        ValueError: a domain is empty, has another shape, or leaves [-1, 1]; or `resume` is past the end; or lungs
+            are to be exchanged and there are no `reference_lungs`.
         TrainingStopped: a loss is not finite.
     """
     plan = resolved(settings)
     domains = (_domain("abnormal", abnormal, abnormal_masks, plan), _domain("normal", normal, normal_masks, plan))
+    grid = _grid(settings, plan, reference_lungs)
     translator = _untrained(method, plan, generator_for(seed, "weights", 0), device)
     done = restore(translator, resume, device) if resume is not None else Progress()
     if done.step > plan.steps:
@@ -104,7 +111,7 @@ def train(
     window_length = max(1, min(_LONGEST_WINDOW, plan.steps // _HISTORY_POINTS))
     window: list[dict[str, float]] = []
     for step in range(done.step, plan.steps):
-        window.append(_train_step(translator, domains, plan, seed, step, device, autocast=autocast))
+        window.append(_train_step(translator, domains, plan, seed, step, device, grid, autocast=autocast))
         if (step + 1) % window_length and step + 1 < plan.steps:
             continue
         done.step = step + 1
@@ -126,6 +133,16 @@ def _untrained(
             return CycleGan(plan, weights, device)
         case "cut":
             return Cut(plan, weights, device)
+
+
+def _grid(
+    settings: TranslationSettings, plan: TranslationPlan, reference_lungs: npt.NDArray[np.uint8] | None
+) -> SwapGrid | None:
+    if not settings.lung_swap:
+        return None
+    if reference_lungs is None:
+        raise ValueError("lung_swap is on, but there are no reference_lungs; pass those of the frame")
+    return swap_grid(reference_lungs, plan.size)
 
 
 def _domain(name: str, images: Tensor, masks: Tensor | None, plan: TranslationPlan) -> Batch:
@@ -150,6 +167,7 @@ def _train_step(
     seed: int,
     step: int,
     device: torch.device,
+    grid: SwapGrid | None,
     *,
     autocast: bool,
 ) -> dict[str, float]:
@@ -158,9 +176,11 @@ def _train_step(
         for domain, name in zip(domains, ("abnormal", "normal"), strict=True)
     ]
     randomness = generator_for(seed, "step", step)
-    abnormal, normal = augmented(
-        domains[0].rows(rows[0]), domains[1].rows(rows[1]), plan.augment_shift, plan.augment_gain, randomness
-    )
+    batches = [domain.rows(chosen) for domain, chosen in zip(domains, rows, strict=True)]
+    if grid is not None:
+        # Before anything moves: the exchange knows the lungs only where the frame has them.
+        batches = [swapped_at_random(batch, grid, randomness) for batch in batches]
+    abnormal, normal = augmented(batches[0], batches[1], plan.augment_shift, plan.augment_gain, randomness)
     for optimizer in translator.optimizers.values():
         for group in optimizer.param_groups:
             group["lr"] = plan.learning_rate * rate_factor(step, plan.steps, plan.decay_share)

@@ -62,7 +62,7 @@ def methods_of(bundle: Bundle) -> Methods:
     return Methods(
         bundle.reference,
         reference_frame(bundle.reference.lungs, bundle.prealignment),
-        ready,
+        lambda: ready,
         {
             "voxelmorph": trained_peer(bundle.voxelmorph, bundle.peers),
             "synthmorph": trained_peer(bundle.synthmorph, bundle.peers),

@@ -9,10 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from assets.images import from_uint16
-from assets.radiographs.asset import ASSIGNMENT_KEY
 from assets.radiographs.consistency import conflicting_patients, duplicate_reasons
 from assets.radiographs.declaration import parse_declaration
-from assets.radiographs.identity import pseudonym
+from assets.radiographs.identity import ASSIGNMENT_KEY, pseudonym
 from assets.radiographs.ingest import SourceBytes, ingest, ingest_phantom
 from assets.radiographs.phantom.cohort import phantom_label
 from assets.radiographs.phantom.settings import PhantomSettings

@@ -4,7 +4,7 @@ from dagster._config import Shape
 
 from assets import tables
 from pipelines.definitions import defs
-from pipelines.jobs import DESCRIPTIONS
+from pipelines.jobs import DESCRIPTIONS, REBUILDS, RebuildConfig
 from pipelines.settings import STAGE_SETTINGS
 from pipelines.stages import JOBS, STAGE_NAMES, STAGES, Stage
 from pipelines.versions import VERSIONS
@@ -25,6 +25,8 @@ NAMES = [
     "registration_peers",
     "registration_report",
 ]
+# Of all the cohorts together, so no stage of one.
+STATUS = "store_status"
 SCHEMAS = {
     "radiographs": tables.RADIOGRAPHS,
     "lung_segmenter": tables.LUNG_SEGMENTER,
@@ -51,7 +53,10 @@ CHECKS = {
     ("registration_report", "lesions_preserved"),
     ("registration_report", "sharper_mean"),
     ("pseudo_pairs", "patients_in_one_split"),
+    ("pseudo_pairs", "pairs_within_split"),
+    ("pseudo_pairs", "labels_agree"),
     ("evaluation", "above_shortcuts"),
+    (STATUS, "nothing_stale"),
 }
 EACH_STAGE = pytest.mark.parametrize("stage", STAGES, ids=STAGE_NAMES)
 
@@ -70,7 +75,8 @@ def test_definitions_load() -> None:
 
 def test_the_assets_are_the_stages_in_their_order() -> None:
     assert list(STAGE_NAMES) == NAMES
-    assert sorted(key.to_user_string() for key in defs.resolve_asset_graph().get_all_asset_keys()) == sorted(NAMES)
+    keys = [key.to_user_string() for key in defs.resolve_asset_graph().get_all_asset_keys()]
+    assert sorted(keys) == sorted([*NAMES, STATUS])
     order = defs.resolve_asset_graph().toposorted_asset_keys
     assert [key.to_user_string() for key in order if key.to_user_string() in NAMES[:3]] == NAMES[:3]
     assert list(STAGE_SETTINGS) == list(VERSIONS) == NAMES
@@ -121,7 +127,9 @@ def test_a_patient_in_two_splits_blocks_what_comes_after() -> None:
     checks = {(key.asset_key.to_user_string(), key.name): key for key in defs.resolve_asset_graph().asset_check_keys}
     graph = defs.resolve_asset_graph()
     blocking = {name for name, key in checks.items() if graph.get_check_spec(key).blocking}
-    assert blocking == {("pseudo_pairs", "patients_in_one_split")}
+    assert blocking == {
+        ("pseudo_pairs", name) for name in ("patients_in_one_split", "pairs_within_split", "labels_agree")
+    }
 
 
 def test_jobs_hold_every_stage_once_in_order_and_resolve() -> None:
@@ -132,6 +140,44 @@ def test_jobs_hold_every_stage_once_in_order_and_resolve() -> None:
         assert job.asset_layer.executable_asset_keys == {dg.AssetKey(member) for member in members}
         levels = {stage.level for stage in STAGES if stage.job == name}
         assert len(levels) == 1, "one run has one partition"
+
+
+def test_the_rebuild_jobs_hold_every_stage_once_in_order_and_everything_holds_all() -> None:
+    parts = [name for job, members in REBUILDS.items() if job != "everything" for name in members]
+    assert sorted(parts) == sorted(NAMES)
+    assert list(REBUILDS["everything"]) == NAMES
+    for members in REBUILDS.values():
+        assert sorted(members, key=NAMES.index) == list(members)
+
+
+@pytest.mark.parametrize("job", REBUILDS)
+def test_a_rebuild_jobs_launchpad_is_typed_documented_and_refuses_unknown_keys(job: str) -> None:
+    definition = defs.resolve_job_def(job)
+    assert definition.partitions_def == COHORTS
+    assert definition.description
+    op = f"rebuild_{job}"
+    schema = definition.nodes_in_topological_order[0].definition.config_schema
+    assert schema is not None
+    config = schema.config_type
+    assert isinstance(config, Shape)
+    assert set(config.fields) == set(RebuildConfig.model_fields)
+    for field in config.fields.values():
+        assert field.description
+        assert not field.is_required
+
+    def accepted(given: dict[str, object]) -> bool:
+        return dg.validate_run_config(definition, {"ops": {op: {"config": given}}}) is not None
+
+    assert accepted({"retry_failed": True, "recheck": False})
+    refused: list[dict[str, object]] = [
+        {"retry": True},
+        {"retry_failed": "yes"},
+        {"recheck": 1},
+        {"radiographs": {"size": 64}},
+    ]
+    for wrong in refused:
+        with pytest.raises(dg.DagsterInvalidConfigError):
+            accepted(wrong)
 
 
 def test_a_cohorts_model_depends_on_all_its_shards_and_a_shard_on_its_cohorts_model_only() -> None:

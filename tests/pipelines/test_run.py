@@ -8,8 +8,10 @@ import dagster as dg
 import pyarrow as pa
 import pytest
 
-from pipelines.run import PROCESS_TAG, RunFailed, close_dead_runs, launches, untrained_lender
-from pipelines.stages import STAGE_NAMES
+from pipelines.dead_runs import PROCESS_TAG, RUN_TAG, close_dead_runs, group_tag
+from pipelines.launches import RunFailed, launches, stages_until, told
+from pipelines.lenders import untrained_lender
+from pipelines.stages import STAGE_NAMES, STAGES
 from pipelines.versions import VERSIONS
 from resources.manifests import Place, publish
 from resources.object_store import ObjectStore
@@ -42,10 +44,38 @@ def test_only_runs_whose_process_is_gone_are_closed(alive: bool) -> None:
         assert (found.status == dg.DagsterRunStatus.FAILURE) is not alive
 
 
+@pytest.mark.parametrize("began", [True, False])
+def test_a_run_executed_again_is_dead_only_once_it_has_named_its_own_process(began: bool) -> None:
+    @dg.op
+    def nothing() -> None:
+        return None
+
+    @dg.job
+    def idle() -> None:
+        nothing()
+
+    with dg.instance_for_test() as instance:
+        copied = {PROCESS_TAG: f"{socket.gethostname()}:{_ended_process()}", RUN_TAG: "the first one"}
+        first = instance.create_run_for_job(idle, tags=copied)
+        again = instance.create_run_for_job(
+            idle,
+            status=dg.DagsterRunStatus.STARTED,
+            tags=copied,
+            parent_run_id=first.run_id,
+            root_run_id=first.run_id,
+        )
+        if began:
+            instance.add_run_tags(again.run_id, {RUN_TAG: group_tag(again.run_id)})
+        assert close_dead_runs(instance) == ([again.run_id] if began else [])
+
+
 def test_launches_follow_the_stages_and_stop_where_told() -> None:
     every = [stage for launch in launches("phantom") for stage in launch.stages]
     assert tuple(every) == STAGE_NAMES
-    assert [launch.partition for launch in launches("phantom", "reference_lung")] == ["phantom/0", "phantom"] * 2
+    assert [launch.partition for launch in launches("phantom", stages_until("reference_lung"))] == [
+        "phantom/0",
+        "phantom",
+    ] * 2
 
 
 def test_a_lender_is_run_first_only_where_it_has_no_segmenter_and_one_is_needed(
@@ -53,7 +83,7 @@ def test_a_lender_is_run_first_only_where_it_has_no_segmenter_and_one_is_needed(
 ) -> None:
     def lender(cohort: str, borrow_from: str | None, until: str | None = None) -> str | None:
         given = {} if borrow_from is None else {"lung_segmenter": {"borrow_from": borrow_from}}
-        return untrained_lender(cohort, given, until, local_store)
+        return untrained_lender(cohort, given, stages_until(until), local_store)
 
     assert lender("rsna", None) == "shenzhen"
     assert lender("rsna", "phantom") == "phantom"
@@ -80,9 +110,22 @@ def test_an_impossible_lender_is_refused_before_anything_runs(
     home: Path, local_store: ObjectStore, lender: str, message: str
 ) -> None:
     with pytest.raises(RunFailed, match=message):
-        untrained_lender("rsna", {"lung_segmenter": {"borrow_from": lender}}, store=local_store)
+        untrained_lender("rsna", {"lung_segmenter": {"borrow_from": lender}}, STAGES, local_store)
 
 
 def test_an_unknown_stage_is_refused_with_those_there_are() -> None:
     with pytest.raises(RunFailed, match="the stages are: radiographs"):
-        list(launches("phantom", "nosuch"))
+        stages_until("nosuch")
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        ("dagster._core.definitions.events.Failure: no pair; mend the table\nmore", "no pair; mend the table"),
+        ("FileNotFoundError: [Errno 2] No such file: '/data/doe_jane.png'", "FileNotFoundError"),
+        ("resources.object_store.StoreConflict: stages/x: published meanwhile", "StoreConflict"),
+        ("botocore.exceptions.ClientError: An error (404)\nStack: a.py", "ClientError"),
+    ],
+)
+def test_the_words_of_an_error_that_no_stage_raised_on_purpose_stay_inside(message: str, words: str) -> None:
+    assert told(message) == words

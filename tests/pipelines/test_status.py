@@ -1,22 +1,30 @@
 import json
-from contextlib import AbstractContextManager
+import shutil
+import threading
+import time
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import pyarrow as pa
 import pytest
+from click.testing import Result
+from typer.testing import CliRunner
 
 from pipelines import status
+from pipelines.cli import app
 from pipelines.settings import STAGE_SETTINGS
 from pipelines.stages import STAGES
-from pipelines.status import StatusRow, source_now, status_rows
+from pipelines.status import StatusRow, begun_cohorts, sources_now, status_rows
 from pipelines.versions import VERSIONS
 from resources.catalogue import CatalogueError, Entry, entry_named
 from resources.manifests import Place, publish, read_pointer
 from resources.object_store import ObjectStore
+from resources.partitions import SHARDS_BY_COHORT
 
 COUNTS = {"ok": 3, "needs_review": 1, "rejected": 2, "failed": 4, "seconds": 1.25}
 SHARD = "phantom/0"
+CHANGED = "its declaration, table or files changed"
 
 
 def partition_of(stage: str, cohort: str = "phantom") -> str:
@@ -37,7 +45,7 @@ def complete(store: ObjectStore, stage: str, content: int = 0, **changed: Any) -
         "settings": found.settings(**declared).model_dump(),
         "parents": parents,
         "partition": partition_of(stage),
-        "source": source_now("phantom") if stage == "radiographs" else "",
+        "source": (sources_now("phantom") or {})[SHARD] if stage == "radiographs" else "",
         **COUNTS,
         **changed,
     }
@@ -172,40 +180,72 @@ def test_without_a_name_every_cohort_that_was_begun_is_shown(finished: ObjectSto
     assert {row.partition for row in status_rows(store=finished)} == {"phantom", SHARD}
 
 
-def test_sources_are_read_once_a_cohort_and_a_mask_table_in_passing(
-    home: Path, local_store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    masks = tmp_path / "data" / "masks.csv"
-    masks.parent.mkdir()
-    masks.write_text("first")
+@pytest.fixture
+def files(home: Path, local_store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Folder of a cohort of files in three shards whose radiographs are up to date."""
+    folder = tmp_path / "data" / "well"
+    folder.mkdir(parents=True)
+    for number in range(12):
+        (folder / f"{number}.png").write_bytes(b"first")
     mapping = {
         "name": "three_shards",
-        "root": str(masks.parent),
+        "root": str(folder.parent),
         "folders": {"well": "normal"},
         "normal_labels": ["normal"],
-        "chexmask": {"table": masks.name, "id": "image_id"},
+        "shards": 3,
     }
     monkeypatch.setattr(status, "entry_named", lambda name: Entry(tmp_path, name, mapping))
-    opened: list[str] = []
-    whole = ObjectStore.open
-
-    def counted(self: ObjectStore, path: str) -> AbstractContextManager[BinaryIO]:
-        opened.append(path)
-        return whole(self, path)
-
-    monkeypatch.setattr(ObjectStore, "open", counted)
-    before = source_now("three_shards")
     settings = STAGE_SETTINGS["radiographs"]().model_dump()
-    for shard in range(3):
-        place = Place("radiographs", f"three_shards/{shard}")
+    for shard, source in (sources_now("three_shards") or {}).items():
         record = {"version": VERSIONS["radiographs"], "settings": settings, "parents": {}, **COUNTS}
-        record |= {"partition": place.partition, "source": before}
-        publish(local_store, place, pa.table({"content": [shard]}), record)
-    opened.clear()
-    assert [row.state for row in status_rows("three_shards", local_store)[:3]] == ["fresh"] * 3
-    assert opened == [masks.name]
-    masks.write_text("other")
-    assert [row.state for row in status_rows("three_shards", local_store)[:3]] == ["stale"] * 3
+        record |= {"partition": shard, "source": source}
+        publish(local_store, Place("radiographs", shard), pa.table({"content": [shard]}), record)
+    return folder
+
+
+def stale_shards(store: ObjectStore) -> list[str]:
+    rows = status_rows("three_shards", store)
+    assert {row.why for row in rows if row.stage == "radiographs" and row.state == "stale"} <= {CHANGED}
+    return [row.partition for row in rows if row.stage == "radiographs" and row.state == "stale"]
+
+
+def test_sources_are_listed_once_a_cohort_and_no_file_is_read(
+    files: Path, local_store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed: list[str] = []
+    whole = ObjectStore.stats
+
+    def counted(self: ObjectStore, folder: str) -> Any:  # noqa: ANN401
+        listed.append(folder)
+        return whole(self, folder)
+
+    monkeypatch.setattr(ObjectStore, "stats", counted)
+    monkeypatch.setattr(Path, "read_bytes", None)
+    assert stale_shards(local_store) == []
+    assert listed == [""]
+
+
+def test_a_file_that_came_or_was_replaced_makes_its_shard_stale_and_no_other(
+    files: Path, local_store: ObjectStore
+) -> None:
+    (files / "new.png").write_bytes(b"first")
+    (came,) = stale_shards(local_store)
+    (files / "new.png").unlink()
+    assert stale_shards(local_store) == []
+    replaced: set[str] = set()
+    for path in sorted(files.iterdir()):
+        path.write_bytes(b"another")
+        (shard,) = set(stale_shards(local_store)) - replaced or {""}
+        replaced.add(shard)
+        if len(replaced) == 3:
+            break
+    assert came in replaced
+
+
+def test_a_root_that_cannot_be_read_is_said(files: Path, local_store: ObjectStore) -> None:
+    shutil.rmtree(files.parent)
+    rows = [row for row in status_rows("three_shards", local_store) if row.stage == "radiographs"]
+    assert {row.why for row in rows} == {"its declaration, table or files cannot be read"}
 
 
 def test_shards_are_shown_one_by_one(home: Path, local_store: ObjectStore) -> None:
@@ -223,5 +263,118 @@ def test_an_unknown_cohort_is_refused(home: Path, local_store: ObjectStore) -> N
 def test_changed_sources_make_the_radiographs_stale(finished: ObjectStore) -> None:
     complete(finished, "radiographs", source="digest of another table")
     row = by_stage(finished)["radiographs"]
-    assert row.state == "stale"
-    assert "changed" in row.why
+    assert (row.state, row.why) == ("stale", CHANGED)
+
+
+def test_what_must_be_trained_again_is_stale_with_the_reason(finished: ObjectStore) -> None:
+    complete(finished, "translator", must_retrain="trained on a patient who was withdrawn")
+    rows = by_stage(finished)
+    assert rows["translator"].why == "trained on a patient who was withdrawn"
+    assert rows["pseudo_pairs"].state == "fresh"
+    assert rows["anomaly_maps"].why == "translator@phantom is not fresh"
+
+
+def test_begun_cohorts_are_those_with_any_radiographs(home: Path, local_store: ObjectStore) -> None:
+    assert begun_cohorts(local_store) == []
+    publish(local_store, Place("radiographs", "three_shards/2"), pa.table({"content": [0]}), COUNTS)
+    publish(local_store, Place("lung_masks", "nih/00"), pa.table({"content": [0]}), COUNTS)
+    assert begun_cohorts(local_store) == ["three_shards"]
+
+
+def test_the_largest_cohort_is_judged_in_seconds_and_each_pointer_is_read_once(
+    home: Path, local_store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SHARDS_BY_COHORT, "nih", [f"nih/{shard:02d}" for shard in range(64)])
+    digests: dict[str, str] = {}
+    for stage in STAGES:
+        settings = stage.settings(**entry_named("nih").mapping.get("settings", {}).get(stage.name, {})).model_dump()
+        for key in stage.partitions("nih"):
+            parents = [f"{name}@{at}" for name in stage.reads for at in parent_keys(name, stage.level, key)]
+            record = {"version": VERSIONS[stage.name], "settings": settings, "partition": key, **COUNTS}
+            record |= {"source": "s", "parents": {parent: digests[parent] for parent in parents}}
+            if stage.name == "lung_segmenter":
+                record["parents"] = {}
+            place = Place(stage.name, key)
+            digests[str(place)] = place.partition
+            pointer = {"digest": digests[str(place)], **record}
+            local_store.write(f"{place.folder}/CURRENT.json", json.dumps(pointer).encode())
+    asked: list[str] = []
+    whole = ObjectStore.read_or_none
+
+    def counted(self: ObjectStore, path: str) -> bytes | None:
+        asked.append(path)
+        return whole(self, path)
+
+    monkeypatch.setattr(ObjectStore, "read_or_none", counted)
+    began = time.process_time()
+    rows = status_rows("nih", local_store, lambda cohort: dict.fromkeys(SHARDS_BY_COHORT["nih"], "s"))
+    seconds = time.process_time() - began
+    levels = [stage.level for stage in STAGES]
+    assert len(rows) == 64 * levels.count("shard") + levels.count("cohort")
+    assert {row.state for row in rows} == {"fresh"}
+    assert len(asked) == len(set(asked)) == 2 * len(rows)
+    assert seconds < 3
+
+
+def parent_keys(parent: str, level: str, partition: str) -> list[str]:
+    """Partitions of an upstream stage that a partition of nih reads."""
+    found = next(stage for stage in STAGES if stage.name == parent)
+    return [partition] if (found.level, level) == ("shard", "shard") else found.partitions("nih")
+
+
+def test_a_remote_store_is_not_asked_one_thing_after_the_other(
+    home: Path, local_store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_once, most = [0], [0]
+    guard = threading.Lock()
+    whole = ObjectStore.read_or_none
+
+    def slow(self: ObjectStore, path: str) -> bytes | None:
+        with guard:
+            at_once[0] += 1
+            most[0] = max(most[0], at_once[0])
+        time.sleep(0.01)
+        with guard:
+            at_once[0] -= 1
+        return whole(self, path)
+
+    monkeypatch.setattr(ObjectStore, "read_or_none", slow)
+    status_rows("three_shards", local_store)
+    assert most[0] > 8
+
+
+def test_status_on_s3(home: Path, s3_store: ObjectStore) -> None:
+    for stage in STAGES[:2]:
+        complete(s3_store, stage.name)
+    assert states(s3_store) == ["fresh"] * 2 + ["missing"] * (len(STAGES) - 2)
+
+
+def command(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["status", *arguments])
+
+
+@pytest.fixture
+def installed(finished: ObjectStore, home: Path, monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
+    monkeypatch.setenv("PSEUDOPAIR_STORE", finished.root)
+    monkeypatch.setenv("PSEUDOPAIR_DATA", str(home))
+    return finished
+
+
+def test_the_command_prints_json_lines_with_every_field(installed: ObjectStore) -> None:
+    done = command("phantom", "--json")
+    assert done.exit_code == 0
+    assert [json.loads(line) for line in done.output.splitlines()] == [
+        asdict(row) for row in status_rows("phantom", installed)
+    ]
+
+
+def test_the_command_checks_only_where_asked(installed: ObjectStore) -> None:
+    assert command("phantom", "--check").exit_code == 0
+    complete(installed, "lung_masks", content=1)
+    assert command("phantom").exit_code == 0
+    done = command("phantom", "--check")
+    assert (done.exit_code, "stale" in done.output) == (1, True)
+
+
+def test_the_command_refuses_an_unknown_cohort(installed: ObjectStore) -> None:
+    assert command("nobody").exit_code == 1

@@ -2,6 +2,7 @@ from types import SimpleNamespace
 from typing import Any, Literal
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from assets.images import to_uint16
@@ -27,7 +28,7 @@ def fitted(monkeypatch: pytest.MonkeyPatch) -> Any:  # noqa: ANN401
     names = [str(index) for index in range(len(PHANTOMS))]
     window = {"window_low": 0.0, "window_high": 1.0}
     masks = [{"radiograph_id": name, "artifact": f"lungs {name}", **window} for name in names]
-    radiographs = {name: {"artifact": f"image {name}"} for name in names}
+    radiographs = pa.table({"radiograph_id": names, "artifact": [f"image {name}" for name in names]})
 
     def fit(kind: Literal["medoid", "mean", "symmetric"]) -> Any:  # noqa: ANN401
         settings = ReferenceSettings(kind=kind)

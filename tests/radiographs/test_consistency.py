@@ -1,4 +1,9 @@
-from assets.radiographs.consistency import conflicting_patients, duplicate_reasons
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from assets.radiographs.consistency import COMPARED, conflicting_patients, copy_reason, duplicate_reasons, same_pixels
 from assets.radiographs.table import SourceRow
 
 
@@ -48,3 +53,42 @@ def test_equal_pixels_of_two_patients_or_two_labels_all_go() -> None:
 
 def test_different_pixels_are_no_duplicates() -> None:
     assert duplicate_reasons([(1, "aa", "p", "normal"), (2, "bb", "p", "normal")]) == {}
+
+
+HERE = {"row": 1, "radiograph_id": "aa", "patient": "p", "label": "normal", "split": "train"}
+
+
+def published(**changed: Any) -> dict[str, Any]:  # noqa: ANN401 (cells)
+    return {**HERE, "row": 17, "status": "ok", "file_digest": "f", **changed}
+
+
+def test_only_usable_published_rows_of_the_same_pixels_are_found() -> None:
+    others = [published(), published(row=18, status="rejected"), published(row=19, radiograph_id="bb")]
+    table = pa.Table.from_pylist(others).select(COMPARED)
+    assert [(mine["row"], other["row"]) for mine, other in same_pixels([HERE], table)] == [(1, 17)]
+    assert same_pixels([], table) == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "what"),
+    [
+        ({"patient": "q"}, "two patients"),
+        ({"patient": "q", "split": "test"}, "two patients and two splits"),
+        ({"patient": "q", "split": "test", "label": "opacity"}, "two patients and two splits and two labels"),
+    ],
+)
+def test_pixels_in_two_shards_of_a_cohort_are_two_patients(changed: dict[str, Any], what: str) -> None:
+    assert copy_reason(HERE, published(**changed), "nih/07", True) == (
+        f"same pixels as row 17 of nih/07 under {what}; find out which is right and remove the other"
+    )
+
+
+def test_a_patient_whose_rows_moved_to_another_shard_is_no_conflict() -> None:
+    assert copy_reason(HERE, published(label="opacity"), "nih/07", True) is None
+
+
+def test_another_cohort_may_hold_the_same_pixels_in_the_same_split() -> None:
+    assert copy_reason(HERE, published(patient="q", label="opacity"), "rsna/0", False) is None
+    assert copy_reason(HERE, published(split="test"), "rsna/0", False) == (
+        "same pixels as row 17 of rsna/0, there in test, here in train; leave it out of one of the two cohorts"
+    )

@@ -43,7 +43,7 @@ def methods() -> Methods:
     ready = refiner(dict(network.state_dict()), REGISTRATION, reference.image, reference.lungs)
     learned = TrainedPeer(peer, PEER)
     frame = reference_frame(reference.lungs, PrealignmentSettings())
-    return Methods(reference, frame, ready, {"voxelmorph": learned, "synthmorph": learned})
+    return Methods(reference, frame, lambda: ready, {"voxelmorph": learned, "synthmorph": learned})
 
 
 def test_arms_come_in_the_order_of_the_report_with_it_dpr_last(methods: Methods) -> None:
@@ -90,7 +90,7 @@ def test_it_dpr_begins_with_it_pr(methods: Methods) -> None:
     moving = case(3)
     assert methods.refiner is not None
     first = prealign(methods.frame, moving.lungs, methods.frame.settings)
-    velocity = refine(methods.refiner, moving.image, moving.lungs, first)
+    velocity = refine(methods.refiner(), moving.image, moving.lungs, first)
     expected = registered_displacement(velocity, first, REGISTRATION)
     np.testing.assert_array_equal(arms(methods)["it_dpr"](moving), expected)
 

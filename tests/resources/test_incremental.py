@@ -221,10 +221,10 @@ def test_a_refusal_wins_over_an_artefact_from_before(local_store: ObjectStore) -
 
 
 def test_an_error_of_the_store_stops_the_run(local_store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(self: ObjectStore, path: str, data: bytes) -> None:
+    def full(self: ObjectStore, path: str, data: bytes) -> bytes:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(ObjectStore, "write", full)
+    monkeypatch.setattr(ObjectStore, "create", full)
     with pytest.raises(OSError, match="No space"):
         refresh(local_store, PLACE, Work().tasks(["a"]), silent)
 

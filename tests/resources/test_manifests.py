@@ -104,7 +104,7 @@ def test_two_first_publications_on_s3_do_not_overwrite_each_other(
 
     monkeypatch.setattr(ObjectStore, "write", other_run_publishes_first)
     with pytest.raises(StoreConflict):
-        publish(s3_store, PLACE, table(1), {})
+        publish(s3_store, PLACE, table(1), {}, pointer_version(s3_store, PLACE))
     assert require_current(s3_store, PLACE)[1].equals(table(9))
 
 

@@ -1,11 +1,19 @@
+import errno
 import os
 from pathlib import Path
 
+import fsspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from resources.object_store import ObjectStore, StoreConflict, write_local
+from resources.local_files import LOCK
+from resources.object_store import ABSENT, S3_CONFIG, ObjectStore, StoreConflict
+
+
+def temporaries(store: ObjectStore) -> list[str]:
+    """Files that writers left, but for the lock."""
+    return sorted(name for name in store.stamps("") if name.rpartition("/")[2].startswith(".") and name != LOCK)
 
 
 def test_what_was_written_is_read(store: ObjectStore) -> None:
@@ -19,7 +27,7 @@ def test_what_was_written_is_read(store: ObjectStore) -> None:
 
 def test_a_missing_object_is_none_or_an_error(store: ObjectStore) -> None:
     assert store.read_or_none("nowhere/x") is None
-    assert store.version("nowhere/x") is None
+    assert store.version("nowhere/x") == ABSENT
     with pytest.raises(FileNotFoundError):
         store.read("nowhere/x")
 
@@ -76,55 +84,146 @@ def test_only_a_folder_of_this_machine_is_local(local_store: ObjectStore, s3_sto
 
 
 def test_a_pointer_is_replaced_when_nobody_else_did(store: ObjectStore) -> None:
-    store.replace("pointer", b"1", None)
+    store.replace("pointer", b"1", ABSENT)
     store.replace("pointer", b"2", store.version("pointer"))
     assert store.read("pointer") == b"2"
+    store.replace("pointer", b"3", None)
+    assert store.read("pointer") == b"3"
+    assert temporaries(store) == []
 
 
-def test_a_second_first_publication_on_s3_is_a_conflict(s3_store: ObjectStore) -> None:
-    s3_store.replace("pointer", b"theirs", None)
+def test_a_second_first_publication_is_a_conflict(store: ObjectStore) -> None:
+    store.replace("pointer", b"theirs", ABSENT)
     with pytest.raises(StoreConflict, match="run again"):
-        s3_store.replace("pointer", b"ours", None)
-    assert s3_store.read("pointer") == b"theirs"
+        store.replace("pointer", b"ours", ABSENT)
+    assert store.read("pointer") == b"theirs"
+    assert temporaries(store) == []
 
 
-def test_a_publication_on_s3_over_a_newer_one_is_a_conflict(s3_store: ObjectStore) -> None:
-    s3_store.replace("pointer", b"1", None)
-    seen = s3_store.version("pointer")
-    s3_store.replace("pointer", b"theirs", seen)
+def test_a_publication_over_a_newer_one_is_a_conflict(store: ObjectStore) -> None:
+    store.replace("pointer", b"1", ABSENT)
+    seen = store.version("pointer")
+    store.replace("pointer", b"theirs", seen)
     with pytest.raises(StoreConflict, match="pointer"):
-        s3_store.replace("pointer", b"ours", seen)
-    assert s3_store.read("pointer") == b"theirs"
+        store.replace("pointer", b"ours", seen)
+    assert store.read("pointer") == b"theirs"
 
 
-def test_a_crash_while_writing_leaves_the_old_object_and_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_publication_over_one_that_was_deleted_meanwhile_is_a_conflict(local_store: ObjectStore) -> None:
+    local_store.replace("pointer", b"1", ABSENT)
+    seen = local_store.version("pointer")
+    local_store.delete("pointer")
+    with pytest.raises(StoreConflict):
+        local_store.replace("pointer", b"ours", seen)
+    assert local_store.read_or_none("pointer") is None
+
+
+@given(contents=st.lists(st.binary(max_size=20), min_size=2, max_size=2, unique=True))
+@settings(max_examples=15, deadline=None)
+def test_versions_differ_where_contents_do(contents: list[bytes], tmp_path_factory: pytest.TempPathFactory) -> None:
+    store = ObjectStore(str(tmp_path_factory.getbasetemp() / "versions"))
+    seen = []
+    for content in (*contents, contents[0]):
+        store.write("x", content)
+        seen.append(store.version("x"))
+    assert seen[0] == seen[2] != seen[1]
+
+
+def test_the_first_to_create_an_object_wins(store: ObjectStore) -> None:
+    assert store.create("a/b", b"first") == b"first"
+    assert store.create("a/b", b"second") == b"first"
+    assert store.read("a/b") == b"first"
+    store.delete("a/b")
+    assert store.create("a/b", b"second") == b"second"
+    assert temporaries(store) == []
+
+
+def test_one_who_creates_while_another_does_gets_the_others_bytes(
+    local_store: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    target = tmp_path / "a"
-    write_local(target, b"old")
-
-    def crash(descriptor: int) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(os, "fsync", crash)
-    with pytest.raises(KeyboardInterrupt):
-        write_local(target, b"new")
-    assert target.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [target]
-
-
-def test_a_write_reaches_the_disk_before_its_name_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    names_at_flush: list[list[str]] = []
     flush = os.fsync
 
-    def watch(descriptor: int) -> None:
-        names_at_flush.append([path.name for path in tmp_path.iterdir()])
+    def other_was_faster(descriptor: int) -> None:
         flush(descriptor)
+        monkeypatch.undo()
+        local_store.write("a", b"theirs")
 
-    monkeypatch.setattr(os, "fsync", watch)
-    write_local(tmp_path / "a", b"x")
-    assert len(names_at_flush) == 1
-    assert "a" not in names_at_flush[0]
+    (Path(local_store.root)).mkdir()
+    monkeypatch.setattr(os, "fsync", other_was_faster)
+    assert local_store.create("a", b"ours") == b"theirs"
+    assert local_store.read("a") == b"theirs"
+    assert temporaries(local_store) == []
+
+
+def answer(store: ObjectStore, error: OSError, carried_out: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let conditional requests end with an error, carried out or not."""
+    fs = store._resolve("")[0]
+    put = fs.pipe_file
+
+    def pipe_file(path: str, data: bytes, **condition: str) -> None:
+        if carried_out or not condition:
+            put(path, data, **condition)
+        if condition:
+            raise error
+
+    monkeypatch.setattr(fs, "pipe_file", pipe_file)
+
+
+LATE = OSError(errno.EINVAL, "precondition failed")
+THERE = FileExistsError("it exists")
+BUSY = OSError(errno.EBUSY, "conflicting request")
+SILENT = OSError(errno.EIO, "no answer")
+
+
+@pytest.mark.parametrize("error", [LATE, BUSY, SILENT])
+def test_a_pointer_whose_reply_got_lost_is_published(
+    s3_store: ObjectStore, monkeypatch: pytest.MonkeyPatch, error: OSError
+) -> None:
+    s3_store.write("pointer", b"1")
+    seen = s3_store.version("pointer")
+    answer(s3_store, error, True, monkeypatch)
+    s3_store.replace("pointer", b"2", seen)
+    assert s3_store.read("pointer") == b"2"
+
+
+@pytest.mark.parametrize("error", [BUSY, SILENT])
+def test_a_pointer_that_nobody_published_is_an_error_of_the_storage(
+    s3_store: ObjectStore, monkeypatch: pytest.MonkeyPatch, error: OSError
+) -> None:
+    s3_store.write("pointer", b"1")
+    seen = s3_store.version("pointer")
+    answer(s3_store, error, False, monkeypatch)
+    with pytest.raises(OSError, match=str(error.strerror)):
+        s3_store.replace("pointer", b"2", seen)
+    assert s3_store.read("pointer") == b"1"
+
+
+@pytest.mark.parametrize("error", [LATE, THERE, BUSY])
+def test_an_object_whose_reply_got_lost_is_created(
+    s3_store: ObjectStore, monkeypatch: pytest.MonkeyPatch, error: OSError
+) -> None:
+    answer(s3_store, error, True, monkeypatch)
+    assert s3_store.create("a", b"x") == b"x"
+
+
+@pytest.mark.parametrize("error", [BUSY, SILENT])
+def test_an_object_that_nobody_created_is_an_error_of_the_storage(
+    s3_store: ObjectStore, monkeypatch: pytest.MonkeyPatch, error: OSError
+) -> None:
+    answer(s3_store, error, False, monkeypatch)
+    with pytest.raises(OSError, match=str(error.strerror)):
+        s3_store.create("a", b"x")
+    assert s3_store.read_or_none("a") is None
+
+
+def test_a_service_is_asked_with_bounds_of_time_unless_others_are_set(
+    s3_store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert s3_store._resolve("")[0].config_kwargs == S3_CONFIG
+    own = {"config_kwargs": {"read_timeout": 7}}
+    assert ObjectStore(s3_store.root, {**s3_store.options, **own})._resolve("")[0].config_kwargs == {"read_timeout": 7}
+    monkeypatch.setitem(fsspec.config.conf, "s3", own)
+    assert s3_store._resolve("")[0].config_kwargs == {"read_timeout": 7}
 
 
 @given(data=st.binary(max_size=3000))

@@ -1,0 +1,65 @@
+"""Each abnormal radiograph with the normal ones that are nearest to it."""
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.neighbors import NearestNeighbors
+
+from assets.pairing.matching import NOBODY, Codes, Rows, as_pairs
+
+F32 = npt.NDArray[np.float32]
+
+# Beyond the partners asked for, for those that are of the same patient or taken; more are looked for where these end.
+SPARE = 8
+
+
+def nearest_pairs(
+    abnormal: Rows, normal: Rows, patients: Codes, partners: int, vectors: F32, most_uses: int | None = None
+) -> Rows:
+    """The nearest normals of other patients for each abnormal radiograph.
+
+    With a limit of uses the closest pairs of the whole cohort are made first; who finds a normal radiograph used up
+    takes the next nearest that is left. Distances are worked out in blocks, so memory grows with the rows alone.
+
+    Args:
+        abnormal: rows of abnormal radiographs, in a fixed order.
+        normal: rows of normal radiographs, in a fixed order.
+        patients: patient of every row of the table.
+        partners: for each; fewer where there are fewer normals of other patients, or these are used up.
+        vectors: float32 (rows, D) of every row of the table; nearness is Euclidean.
+        most_uses: at most this many pairs with one normal radiograph.
+
+    Returns:
+        (M, 2) abnormal and normal rows, of each abnormal row in the order in which they were given to it.
+    """
+    drawn = np.full((len(abnormal), partners), NOBODY, dtype=np.intp)
+    left = np.full(len(normal), len(abnormal) if most_uses is None else most_uses)
+    short, reach = np.arange(len(abnormal)), partners + SPARE
+    while len(short) and left.any():
+        pool = np.flatnonzero(left)
+        width = min(reach, len(pool))
+        search = NearestNeighbors(n_neighbors=width, algorithm="brute").fit(vectors[normal[pool]])
+        distances, found = search.kneighbors(vectors[abnormal[short]])
+        candidates = pool[found]
+        strange = patients[normal[candidates]] != patients[abnormal[short]][:, None]
+        _give(drawn, short, left, normal, np.where(strange, candidates, NOBODY), distances)
+        if width == len(pool):
+            break
+        short, reach = np.flatnonzero((drawn == NOBODY).any(axis=1)), 4 * reach
+    return as_pairs(abnormal, drawn)
+
+
+def _give(
+    drawn: Rows, short: Rows, left: Rows, normal: Rows, candidates: Rows, distances: npt.NDArray[np.floating]
+) -> None:
+    """Give candidates (S, K), closest pairs first, to those who still lack a partner, while they are not used up."""
+    lacking = (drawn[short] == NOBODY).sum(axis=1).tolist()
+    has = [set(row) for row in drawn[short].tolist()]
+    names, width = normal.tolist(), drawn.shape[1]
+    order = np.argsort(distances, axis=None, kind="stable")
+    for row, candidate in zip((order // candidates.shape[1]).tolist(), candidates.ravel()[order].tolist(), strict=True):
+        if candidate == NOBODY or not lacking[row] or not left[candidate] or names[candidate] in has[row]:
+            continue
+        drawn[short[row], width - lacking[row]] = names[candidate]
+        has[row].add(names[candidate])
+        left[candidate] -= 1
+        lacking[row] -= 1

@@ -1,0 +1,126 @@
+"""Models that were fitted with a patient: kept until the next run, marked, and rid of the patient's row keys."""
+
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+
+from pipelines.forget.layout import Layout
+from pipelines.forget.rewriting import Rewriting
+from pipelines.forget.theirs import Theirs
+from pipelines.lineage.fitted_on import FITTED_ON, FITTED_STAGES
+from pipelines.lineage.reading import Reader, cohort_of, set_of
+from resources.arrays import CorruptArtifact, decode, decode_columns, encode
+from resources.manifests import Place, digest_of
+from resources.object_store import ObjectStore
+
+SEGMENTER = "lung_segmenter"
+WITHDREW = "a patient withdrew who was in {what}; run the cohort again"
+# Stages whose tables are of the patient among others, and what is stale without a row of theirs.
+MEASURED = {
+    "pseudo_pairs": "its pairs",
+    "evaluation": "its scores",
+    "registration_report": "its measurements",
+}
+
+
+def mark_models(store: ObjectStore, places: Layout, found: Theirs, work: Rewriting) -> list[str]:
+    """Mark what was fitted to, or measured with, the patient, in every cohort; returns the places marked.
+
+    A model's manifest is replaced before its artefact: cut off in between, a second removal ends with the same bytes.
+    """
+    marked: list[str] = []
+    for place in places.objects:
+        if cohort_of(place.partition) in found.cohorts and place.stage in FITTED_STAGES:
+            marked += _fitted(store, places, place, found, work)
+    reader = Reader(store)
+    for cohort in found.cohorts:
+        place = Place("translator", cohort)
+        if place in places.objects and _trained_on(reader, place, found):
+            work.mark(place, WITHDREW.format(what="its training pairs"))
+            marked.append(str(place))
+        marked += _measured(places, cohort, found, work)
+    return marked
+
+
+def _fitted(store: ObjectStore, places: Layout, place: Place, found: Theirs, work: Rewriting) -> list[str]:
+    row = Reader(store).model(place.stage, place.partition)
+    data = store.read_or_none(row["artifact"]) if row and row["artifact"] and not row.get("borrowed_from") else None
+    if row is None or data is None:
+        return []
+    if row.get("radiograph_id") in found.radiographs:
+        # Its pixels are the patient's, so there is nothing to be kept until the next run.
+        work.drop(place)
+        return [str(place)]
+    try:
+        blank = without_keys(data, found.keys)
+    except CorruptArtifact:
+        # Whom it was fitted on cannot be told any more.
+        work.drop(place)
+        return [str(place)]
+    if blank is None and not work.is_marked(place):
+        return []
+    changed = {**row, "artifact_digest": digest_of(blank or data)}
+    if blank is not None:
+        work.publish_row(place, changed, WITHDREW.format(what="its training rows"))
+    marked = [str(place), *(_borrowed(places, place, changed, work) if place.stage == SEGMENTER else [])]
+    if blank is not None:
+        store.write(row["artifact"], blank)
+    return marked
+
+
+def without_keys(data: bytes, keys: frozenset[str]) -> bytes | None:
+    """A model's artefact with zeros for some of the row keys that it was fitted on; None where it knows none of them.
+
+    No row has a key of zeros, so the next run fits the model anew.
+    """
+    arrays = decode(data)
+    fitted_on = arrays.get(FITTED_ON)
+    if fitted_on is None:
+        return None
+    hit = np.array([bytes(key).hex() in keys for key in fitted_on], dtype=bool)
+    if not hit.any():
+        return None
+    arrays[FITTED_ON] = np.where(hit[:, None], np.uint8(0), fitted_on)
+    return encode(arrays, decode_columns(data))
+
+
+def _borrowed(places: Layout, lender: Place, row: dict[str, Any], work: Rewriting) -> list[str]:
+    marked: list[str] = []
+    for place in places.objects:
+        borrower = work.reader.model(SEGMENTER, place.partition) if place.stage == SEGMENTER else None
+        if borrower and borrower["borrowed_from"] == lender.partition and borrower["artifact"] == row["artifact"]:
+            why = f"the segmenter that it borrows from {lender.partition} is to be trained again"
+            work.publish_row(place, {**borrower, "artifact_digest": row["artifact_digest"]}, why)
+            marked.append(str(place))
+    return marked
+
+
+def _trained_on(reader: Reader, place: Place, found: Theirs) -> bool:
+    """Whether a translator's training pairs name the patient, those of the manifest that it was trained from."""
+    pointer = reader.pointer(place) or {"parents": {}}
+    if pointer.get("must_retrain"):
+        return True
+    pairs = Place("pseudo_pairs", place.partition)
+    digest = pointer["parents"].get(str(pairs), "")
+    table = reader.table(pairs, ["split", "abnormal_id", "normal_id"], digest) if digest else None
+    if table is None:
+        return False
+    train = table.filter(pc.is_in(table["split"], set_of(["train"])))
+    return bool(pc.any(found.rows(train)).as_py())
+
+
+def _measured(places: Layout, cohort: str, found: Theirs, work: Rewriting) -> list[str]:
+    rows = dict(found.counts)
+    touched = {
+        "pseudo_pairs": rows.get("pseudo_pairs"),
+        "evaluation": rows.get("anomaly_maps"),
+        "registration_report": rows.get("registration_report"),
+    }
+    marked: list[str] = []
+    for stage, what in MEASURED.items():
+        place = Place(stage, cohort)
+        if touched[stage] and place in places.objects:
+            work.mark(place, WITHDREW.format(what=what))
+            marked.append(str(place))
+    return marked

@@ -1,0 +1,56 @@
+"""What goes besides rows: every object of a patient's partitions that no current manifest names."""
+
+import json
+
+from pipelines.forget.layout import Layout
+from pipelines.forget.theirs import Theirs
+from pipelines.lineage.reading import Reader, Row
+from resources.manifests import Place
+from resources.object_store import ObjectStore
+
+CHECKPOINTS = "checkpoints"
+FAILED = "failed before a patient withdrew; run the cohort again"
+
+
+def purge(store: ObjectStore, places: Layout, partitions: tuple[str, ...]) -> int:
+    """Delete artefacts that no current manifest names, earlier manifests, pictures, reports and caches.
+
+    A patient's pixels may be in any of them: in an artefact of a killed run, on a contact sheet, in a thumbnail. All
+    of it comes back with the next run. Checkpoints go in every cohort: nothing tells whose training one is of.
+
+    Args:
+        store: the artefact store.
+        places: its layout before anything was removed.
+        partitions: shards and cohorts that the patient was in.
+
+    Returns:
+        Number of objects deleted.
+    """
+    reader = Reader(store)
+    doomed = [
+        path for place in places.objects if place.partition in partitions for path in _unnamed(reader, places, place)
+    ]
+    doomed += sorted(store.stamps(CHECKPOINTS))
+    for path in doomed:
+        store.delete(path)
+    return len(doomed)
+
+
+def _unnamed(reader: Reader, places: Layout, place: Place) -> list[str]:
+    pointer = reader.pointer(place)
+    kept = {f"{place.folder}/FAILED.json"}
+    table = reader.table(place, ["artifact"])
+    if pointer is not None and table is not None:
+        kept |= {f"{place.folder}/CURRENT.json", place.manifest(pointer["digest"]), *table["artifact"].to_pylist()}
+    return [path for path in places.objects[place] if path not in kept]
+
+
+def scrub_failures(store: ObjectStore, places: Layout, found: Theirs) -> None:
+    """Replace the text of failure records that name something of the patient's, such as an artefact."""
+    tokens = [found.patient, *found.radiographs, *found.files, *found.keys]
+    for place, paths in places.objects.items():
+        path = f"{place.folder}/FAILED.json"
+        if path in paths and place.partition in found.partitions:
+            record: Row = json.loads(store.read(path))
+            if any(token in record["error"] for token in tokens):
+                store.write(path, json.dumps({**record, "error": FAILED}).encode())

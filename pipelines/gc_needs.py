@@ -1,0 +1,114 @@
+"""What `pseudopair gc` must leave: all that current manifests and those of the last days name."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from resources.layout import Kind, Known, known
+from resources.manifests import Place, pointer_version, table_from
+from resources.object_store import ObjectStore
+
+
+class GarbageError(RuntimeError):
+    """What is needed cannot be told, so nothing may be removed; the message says which object and what to do."""
+
+
+@dataclass(frozen=True)
+class Objects:
+    """All objects of a store by path: bytes and time of writing, and what each is."""
+
+    stamps: dict[str, tuple[int, float]]
+    known: dict[str, Known]
+
+    def of_kind(self, kind: Kind) -> list[str]:
+        """Paths of one kind in order."""
+        return sorted(path for path, which in self.known.items() if which.kind == kind)
+
+
+@dataclass(frozen=True)
+class Needs:
+    """Paths that must stay, and the tag of each pointer that says so."""
+
+    paths: set[str]
+    pointers: dict[Place, str]
+
+
+def objects_in(store: ObjectStore) -> Objects:
+    """What a store holds."""
+    stamps = store.stamps("")
+    return Objects(stamps, {path: known(path) for path in stamps})
+
+
+def needs_of(store: ObjectStore, objects: Objects, since: float) -> Needs:
+    """What must stay.
+
+    Args:
+        store: the object store.
+        objects: what it holds.
+        since: manifests that were current at this time (s since 1970) or later stay, with all that they name.
+
+    Raises:
+        GarbageError: a pointer or a manifest that stays cannot be read.
+    """
+    places = {place for which in objects.known.values() if which.kind == "pointer" and (place := which.place)}
+    # Taken before the pointers are read: one that is replaced meanwhile is noticed later.
+    tags = {place: pointer_version(store, place) for place in sorted(places, key=str)}
+    pointers = {place: _pointer(store, place) for place in tags}
+    manifests = {place.manifest(pointer["digest"]) for place, pointer in pointers.items()}
+    manifests |= _parents(pointers) & objects.stamps.keys()
+    manifests |= _current_since(objects, since)
+    artifacts = {name for path in manifests for name in _named(store, path)}
+    pictures = {place.picture(name) for place, pointer in pointers.items() for name in pointer.get("pictures", [])}
+    return Needs(manifests | artifacts | pictures | _newest_caches(objects), tags)
+
+
+def _pointer(store: ObjectStore, place: Place) -> dict[str, Any]:
+    path = f"{place.folder}/CURRENT.json"
+    try:
+        pointer: dict[str, Any] = json.loads(store.read(path))
+        return {"parents": {}, **pointer, "digest": str(pointer["digest"])}
+    except (ValueError, KeyError, TypeError) as error:
+        raise GarbageError(f"{path} cannot be read; nothing was removed. Run its stage again, then gc") from error
+
+
+def _parents(pointers: dict[Place, dict[str, Any]]) -> set[str]:
+    """Manifests that current ones were made from, even where those are no longer current themselves."""
+    named = ((parent, digest) for pointer in pointers.values() for parent, digest in pointer["parents"].items())
+    return {Place(*parent.split("@", 1)).manifest(digest) for parent, digest in named}
+
+
+def _current_since(objects: Objects, since: float) -> set[str]:
+    """Manifests that no other one had replaced by then."""
+    written: dict[Place | None, list[tuple[float, str]]] = defaultdict(list)
+    for path in objects.of_kind("manifest"):
+        written[objects.known[path].place].append((objects.stamps[path][1], path))
+    return {path for each in written.values() for path, until in _spans(sorted(each)) if until >= since}
+
+
+def _spans(written: list[tuple[float, str]]) -> Iterator[tuple[str, float]]:
+    """Each manifest with the time at which the next one was written; the last one, with its own."""
+    for position, (moment, path) in enumerate(written):
+        yield path, written[position + 1][0] if position + 1 < len(written) else moment
+
+
+def _named(store: ObjectStore, manifest: str) -> set[str]:
+    """Artefacts that a manifest names, its own and those of upstream stages."""
+    try:
+        data = store.read(manifest)
+        names = pq.ParquetFile(pa.BufferReader(data)).schema_arrow.names
+        table = table_from(data, [name for name in names if name == "artifact" or name.endswith("_artifact")])
+    except (FileNotFoundError, pa.ArrowException) as error:
+        raise GarbageError(f"{manifest} cannot be read; nothing was removed. Run its stage again, then gc") from error
+    return {path for column in table.columns for path in column.unique().to_pylist() if path}
+
+
+def _newest_caches(objects: Objects) -> set[str]:
+    newest: dict[Place | None, str] = {}
+    for path in sorted(objects.of_kind("cache"), key=lambda path: objects.stamps[path][1]):
+        newest[objects.known[path].place] = path
+    return set(newest.values())

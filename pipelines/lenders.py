@@ -1,0 +1,54 @@
+"""Cohorts whose lung segmenter others borrow: they come first."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pipelines.launches import RunFailed
+from pipelines.stages import Stage
+from pipelines.versions import VERSIONS
+from resources.borrowed import lends, wrong_lender
+from resources.catalogue import entry_named
+from resources.home import store_url
+from resources.object_store import ObjectStore
+from resources.partitions import SHARDS_BY_COHORT
+
+SEGMENTER = "lung_segmenter"
+
+
+def lender_of(cohort: str, overrides: dict[str, dict[str, Any]], stages: Sequence[Stage]) -> str | None:
+    """The cohort whose segmenter this one borrows, None where it has its own or the stages need none.
+
+    Raises:
+        RunFailed: no such cohort, or the cohort itself.
+    """
+    lender = _named(cohort, overrides)
+    if not lender or SEGMENTER not in [stage.name for stage in stages]:
+        return None
+    problem = wrong_lender(SEGMENTER, cohort, lender, SHARDS_BY_COHORT)
+    if problem:
+        raise RunFailed(problem)
+    return lender
+
+
+def untrained_lender(
+    cohort: str, overrides: dict[str, dict[str, Any]], stages: Sequence[Stage], store: ObjectStore | None = None
+) -> str | None:
+    """The cohort whose segmenter this one borrows, where that has none of this version and the stages need it.
+
+    Raises:
+        RunFailed: no such cohort, the cohort itself, or one that borrows, too.
+    """
+    lender = lender_of(cohort, overrides, stages)
+    if lender is None or lends(store or ObjectStore(store_url()), SEGMENTER, lender, VERSIONS[SEGMENTER]):
+        return None
+    if _named(lender, {}):
+        raise RunFailed(
+            f"cohort {cohort} borrows the lung segmenter of {lender}, which itself borrows that of "
+            f"{_named(lender, {})}; borrow that one"
+        )
+    return lender
+
+
+def _named(cohort: str, overrides: dict[str, dict[str, Any]]) -> str:
+    declared = entry_named(cohort).mapping.get("settings", {}).get(SEGMENTER, {})
+    return str({**declared, **overrides.get(SEGMENTER, {})}.get("borrow_from") or "")

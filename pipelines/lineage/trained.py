@@ -1,0 +1,82 @@
+"""Which models and translators learned from some radiographs, told by the keys that they keep and their pairs."""
+
+import pyarrow.compute as pc
+
+from pipelines.lineage.chain import MODELS, SIDES, Teller
+from pipelines.lineage.fitted_on import FITTED_STAGES, fitted_keys, key_as_fitted
+from pipelines.lineage.item import Item
+from pipelines.lineage.origin import Origin, because
+from pipelines.lineage.reading import Reader, Row, cohort_of, set_of
+from resources.manifests import Place
+
+
+def models(teller: Teller, origin: Origin, cohort: str) -> list[Item]:
+    """Models of a cohort that were fitted on any of the radiographs, and those that other cohorts borrow."""
+    found: list[Item] = []
+    for stage, kind in MODELS.items():
+        row = teller.reader.model(stage, cohort)
+        if row is None or row.get("borrowed_from"):
+            continue
+        count = len(_keys_as_fitted(teller.reader, origin, cohort, stage) & fitted_keys(teller.reader.store, row))
+        itself = stage == "reference_lung" and row["radiograph_id"] in origin.ids(cohort)
+        if count or itself:
+            item = teller.item(kind, Place(stage, cohort), row)
+            why = "is one of these radiographs itself" if itself else f"fitted on {count} of these radiographs"
+            found.append(because(item, why))
+            found += _borrowers(teller, cohort) if stage == "lung_segmenter" else []
+    return found
+
+
+def _keys_as_fitted(reader: Reader, origin: Origin, cohort: str, model: str) -> set[str]:
+    shards = [shard for shard in origin.radiographs if cohort_of(shard) == cohort]
+    places = [Place(FITTED_STAGES[model], shard) for shard in shards]
+    rows = [row for place in places for row in reader.rows(place, "radiograph_id", origin.radiographs[place.partition])]
+    return {key_as_fitted(model, row) for row in rows}
+
+
+def _borrowers(teller: Teller, lender: str) -> list[Item]:
+    others = sorted({cohort_of(shard) for shard in teller.reader.shards()} - {lender})
+    rows = {cohort: teller.reader.model("lung_segmenter", cohort) for cohort in others}
+    return [
+        because(teller.item(MODELS["lung_segmenter"], Place("lung_segmenter", cohort), row), f"{cohort} borrows it")
+        for cohort, row in rows.items()
+        if row is not None and row["borrowed_from"] == lender
+    ]
+
+
+def translators(teller: Teller, origin: Origin, cohort: str) -> list[Item]:
+    """Translators whose training pairs, those of the manifest that they were trained from, are among the asked ones."""
+    place = Place("translator", cohort)
+    table, pointer = teller.reader.table(place), teller.reader.pointer(place)
+    if table is None or pointer is None:
+        return []
+    digest = pointer["parents"].get(f"pseudo_pairs@{cohort}", "")
+    columns = ["pair_id", "split", *(f"{side}_id" for side in SIDES)]
+    pairs = teller.reader.table(Place("pseudo_pairs", cohort), columns, digest) if digest else None
+    rows = [row for row in table.to_pylist() if row["status"] == "ok"]
+    if pairs is None:
+        why = "the pairs that it was trained on are no longer in the store, so nobody can tell whether it saw these"
+        return [because(teller.item("translator", place, row), why) for row in rows]
+    pairs = pairs.filter(pc.is_in(pairs["split"], set_of(["train"])))
+    if origin.pair:
+        mine = pairs.filter(pc.is_in(pairs["pair_id"], set_of([origin.pair])))
+        seen = {side: mine.num_rows for side in SIDES}
+    else:
+        known = set_of(origin.ids(cohort))
+        seen = {
+            side: len(pc.unique(pairs[f"{side}_id"].filter(pc.is_in(pairs[f"{side}_id"], known)))) for side in SIDES
+        }
+    return [
+        because(teller.item("translator", place, row), f"trained on {_what(seen, row, origin)}")
+        for row in rows
+        if _count(seen, row)
+    ]
+
+
+def _count(seen: dict[str, int], row: Row) -> int:
+    """A translator without a GAN learns from one domain only."""
+    return sum(seen[side] for side in SIDES if row[f"trained_{side}"])
+
+
+def _what(seen: dict[str, int], row: Row, origin: Origin) -> str:
+    return "this pair" if origin.pair else f"{_count(seen, row)} of these radiographs"

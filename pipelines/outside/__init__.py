@@ -1,0 +1,1 @@
+"""The store used without Dagster: data sets for torch, and exports."""

@@ -1,0 +1,46 @@
+import json
+
+import pytest
+
+from tests.benchmarks import planning
+from tests.benchmarks.planning_cohort import SHARD_ROWS, radiographs, shards_of
+from tests.benchmarks.planning_stages import ORDER
+
+pytestmark = pytest.mark.timeout(300)
+ROWS = 250
+
+
+def test_the_last_line_tells_what_planning_took(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures = planning.elsewhere(ROWS)
+    monkeypatch.setattr("sys.argv", ["planning", "--sizes", str(ROWS)])
+    monkeypatch.setattr(planning, "elsewhere", {ROWS: figures}.__getitem__)
+    planning.main()
+    printed = capsys.readouterr().out
+    line = json.loads(printed.splitlines()[-1])
+    assert line == {str(ROWS): {name: figures[name] for name in ("seconds", "seconds_1pct", "peak_mib")}}
+    assert 0 < line[str(ROWS)]["seconds"] < 60
+    assert 100 < line[str(ROWS)]["peak_mib"] < 1024
+    assert all(f"\n{stage} " in printed for stage in ORDER)
+    same, touched = figures["phases"]
+    # Three stages of each of three changed radiographs, and the pairs that they are in.
+    assert (touched["changed"], same["computed"]) == (3, 0)
+    assert 9 < touched["computed"] < 9 + 3 * 4
+
+
+def test_only_a_changed_radiograph_has_another_key() -> None:
+    before, after = radiographs(range(5, 9)), radiographs(range(5, 9), {7})
+    assert [a != b for a, b in zip(before["key"].to_pylist(), after["key"].to_pylist(), strict=True)] == [
+        False,
+        False,
+        True,
+        False,
+    ]
+    assert before.drop_columns(["key", "artifact"]).equals(after.drop_columns(["key", "artifact"]))
+    assert len(set(before["key"].to_pylist())) == 4
+
+
+@pytest.mark.parametrize(("rows", "shards"), [(1, 1), (SHARD_ROWS, 1), (SHARD_ROWS + 1, 2), (112_120, 64)])
+def test_a_cohort_is_split_into_shards_of_one_size(rows: int, shards: int) -> None:
+    assert shards_of(rows) == shards
