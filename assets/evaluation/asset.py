@@ -27,7 +27,7 @@ from assets.evaluation.shortcuts import (
     strongest,
 )
 from assets.images import from_uint16
-from assets.pairing.asset import FRAME_COLUMNS, FRAME_STAGES, FRAMES_OF_COHORT
+from assets.pairing.asset_frames import FRAME_COLUMNS, FRAME_STAGES, FRAMES_OF_COHORT
 from assets.pairing.chosen_frames import join_chosen
 from assets.pairing.frames import Row
 from assets.pictures import to_png

@@ -223,7 +223,7 @@ def radiographs(context: dg.AssetExecutionContext, store: Store) -> dg.Materiali
         settings = run.settings(RadiographSettings)
         if declaration.undo_squash:
             settings = settings.model_copy(update={"undo_squash": True})
-        gone = withdrawn(run.store)
+        gone = withdrawn(run.store, run.cohort)
         try:
             planning = _phantoms_todo if declaration.kind == "phantom" else _files_todo
             todo = planning(run, declaration, settings, gone)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import torch
 
 from assets.images import from_uint16
-from assets.pairing.asset import FRAME_COLUMNS, FRAME_STAGES, FRAMES_OF_COHORT
+from assets.pairing.asset_frames import FRAME_COLUMNS, FRAME_STAGES, FRAMES_OF_COHORT
 from assets.pairing.chosen_frames import join_chosen, rows_of
 from assets.pairing.frames import FrameRows, Row, frame_key
 from assets.peers.case import Align, Case

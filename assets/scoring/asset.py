@@ -8,7 +8,7 @@ import dagster as dg
 import numpy as np
 import torch
 
-from assets.pairing.asset import FRAMES_OF_SHARD, joined_rows
+from assets.pairing.asset_frames import FRAMES_OF_SHARD, joined_rows
 from assets.pairing.frames import U8, FrameRows, Row, frame, frame_key
 from assets.pictures import to_png
 from assets.scoring.anomaly_map import anomaly_maps as maps_of

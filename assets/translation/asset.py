@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import torch
 
 from assets.images import F32
-from assets.pairing.asset import FRAME_COLUMNS, FRAME_STAGES, FRAMES_OF_COHORT
+from assets.pairing.asset_frames import FRAME_COLUMNS, FRAME_STAGES, FRAMES_OF_COHORT
 from assets.pairing.chosen_frames import join_chosen
 from assets.pairing.frames import U8 as Lungs
 from assets.pairing.frames import FrameRows, Row, frame, frame_key

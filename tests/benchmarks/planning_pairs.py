@@ -6,33 +6,34 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from assets.pairing import asset
+from assets.pairing.asset import VERSION as VERSION
+from assets.pairing.asset import checks_of
+from assets.pairing.asset_pairs import brought, usable_tables
+from assets.pairing.asset_pixels import PairedCohort
 from assets.pairing.pair_table import boxes_before
 from assets.pairing.settings import PairingSettings
 from assets.tables import BOX, PSEUDO_PAIRS
 from resources.stage_run import StageRun
-
-VERSION = asset.VERSION
 
 
 def pair(run: StageRun) -> int:
     """Bring a cohort's pairs up to date; how many were made now."""
     settings = run.settings(PairingSettings)
     with (
-        mock.patch.object(asset._Cohort, "similarities", _similarities),
-        mock.patch.object(asset._Cohort, "boxes", _boxes),
+        mock.patch.object(PairedCohort, "similarities", _similarities),
+        mock.patch.object(PairedCohort, "boxes", _boxes),
     ):
-        tables = asset._tables(run)
-        done = asset._brought(run, tables, settings)
-    run.finish(done, PSEUDO_PAIRS, {}, checks=asset.checks_of(done.rows, tables))
+        tables = usable_tables(run)
+        done = brought(run, tables, settings)
+    run.finish(done, PSEUDO_PAIRS, {}, checks=checks_of(done.rows, tables))
     return done.counts()["computed"]
 
 
-def _similarities(cohort: asset._Cohort, pairs: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[np.float64]]:
+def _similarities(cohort: PairedCohort, pairs: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[np.float64]]:
     return {"before": np.zeros(len(pairs)), "after": np.ones(len(pairs))}
 
 
-def _boxes(cohort: asset._Cohort, needed: npt.NDArray[np.int64]) -> pa.Array:
+def _boxes(cohort: PairedCohort, needed: npt.NDArray[np.int64]) -> pa.Array:
     """Boxes that were carried before, and for a radiograph that is new, its own where they are."""
     known = boxes_before(cohort.before)
     keys, boxes = cohort.rows["key"].to_pylist(), cohort.rows["canvas_boxes"].to_pylist()

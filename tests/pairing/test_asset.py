@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from assets.images import from_uint16
-from assets.pairing import asset
+from assets.pairing import asset, asset_frames, asset_pixels
 from assets.pairing.described import described
 from assets.pairing.descriptor import similarity, thumbnail
 from assets.pairing.frame_boxes import boxes_in_frame
@@ -56,7 +56,7 @@ def test_a_pair_names_all_that_it_was_made_from(made_up: MadeUp) -> None:
             for name in ("label", "patient", "file_digest"):
                 assert pair[f"{side}_{name}"] == row[name]
             keys = [pair[f"{side}_{name}"] for name in ("radiograph_key", "mask_key", "prealigned_key", "key")]
-            assert keys == [made_up.key(stage, number) for stage in asset.FRAME_STAGES]
+            assert keys == [made_up.key(stage, number) for stage in asset_frames.FRAME_STAGES]
             assert pair[f"{side}_shard"] == made_up.shard_of(number)
             stored = {name: pair[f"{side}_{name}"] for name in ("artifact", "artifact_digest")}
             assert "velocity" in read_artifact(made_up.store, stored)
@@ -77,7 +77,7 @@ def test_models_settings_and_versions_are_those_of_the_pointers(made_up: MadeUp)
     assert pair["registration_model"] == models["registration_model"]["key"]
     assert pair["registration_model_digest"] == models["registration_model"]["artifact_digest"]
     versions, settings = json.loads(pair["versions"]), json.loads(pair["settings"])
-    assert set(versions) == set(settings) == {*asset.FRAME_STAGES, *asset.MODELS, "pseudo_pairs"}
+    assert set(versions) == set(settings) == {*asset_frames.FRAME_STAGES, *asset_pixels.MODELS, "pseudo_pairs"}
     assert versions["lung_masks"] == "7"
     assert versions["pseudo_pairs"] == asset.VERSION
     assert settings["lung_masks"] == fingerprint({"of": "lung_masks"})
@@ -116,7 +116,7 @@ def refuse(monkeypatch: pytest.MonkeyPatch) -> None:
     def reading(_rows: FrameRows, _read: Read) -> Arrays:
         raise AssertionError("pixels were read")
 
-    monkeypatch.setattr(asset, "described", reading)
+    monkeypatch.setattr(asset_pixels, "described", reading)
 
 
 def test_new_radiographs_alone_are_read_and_pairs_that_stay_keep_their_run(
@@ -132,7 +132,7 @@ def test_new_radiographs_alone_are_read_and_pairs_that_stay_keep_their_run(
         read.append(rows.radiograph["radiograph_id"])
         return described(rows, how)
 
-    monkeypatch.setattr(asset, "described", noted)
+    monkeypatch.setattr(asset_pixels, "described", noted)
     second = made_up.pair(policy="nearest")
     assert read == [made_up.people[-1]["radiograph_id"]]
     stayed = [pair for pair in made_up.pairs() if pair["pair_id"] in kept]
@@ -154,7 +154,7 @@ def test_descriptors_can_be_made_again_at_any_time(made_up: MadeUp, lost: str, m
         if lost == "damaged":
             made_up.store.write(path, made_up.store.read(path)[:-9])
     if lost == "of another version":
-        monkeypatch.setattr(asset, "DESCRIPTION", "another")
+        monkeypatch.setattr(asset_pixels, "DESCRIPTION", "another")
     made_up.pair(policy="nearest", flag_dice_below=0.5)
     assert {pair["pair_id"] for pair in made_up.pairs()} == before
 
@@ -192,7 +192,7 @@ def test_boxes_are_carried_into_the_frame_once(made_up: MadeUp, monkeypatch: pyt
     (box,) = boxed[0][f"{side}_boxes"]
     arrays = made_up._arrays(BOXED)
     (expected,) = boxes_in_frame(
-        asset._registration(run_of(made_up)),
+        asset_pixels._registration(run_of(made_up)),
         arrays["lung_masks"]["lungs"],
         dequantize(arrays["prealigned_radiographs"]["displacement"]),
         arrays["registered_radiographs"]["velocity"],
@@ -202,7 +202,7 @@ def test_boxes_are_carried_into_the_frame_once(made_up: MadeUp, monkeypatch: pyt
     assert box["kind"] == "nodule"
     assert all(pair[f"{side}_boxes"] == [box] for pair in boxed)
     assert sum(bool(pair[f"{each}_boxes"]) for pair in made_up.pairs() for each in ("abnormal", "normal")) == len(boxed)
-    monkeypatch.setattr(asset, "carried_boxes", None)
+    monkeypatch.setattr(asset_pixels, "carried_boxes", None)
     made_up.pair(flag_dice_below=below)
     assert all(pair[f"{side}_boxes"] == [box] for pair in made_up.pairs() if pair[f"{side}_id"] == name)
 
@@ -302,8 +302,10 @@ def test_a_label_flipped_upstream_is_caught_by_name(made_up: MadeUp, column: str
 
 
 def test_joined_rows_have_what_frames_are_made_of_and_little_else(made_up: MadeUp) -> None:
-    rows = asset.joined_rows(run_of(made_up))
+    rows = asset_frames.joined_rows(run_of(made_up))
     assert len(rows) == COUNT
     one = next(iter(rows.values()))
-    for stage, row in zip(asset.FRAME_STAGES, (one.radiograph, one.lungs, one.prealigned, one.registered), strict=True):
-        assert tuple(row) == asset.FRAME_COLUMNS[stage]
+    for stage, row in zip(
+        asset_frames.FRAME_STAGES, (one.radiograph, one.lungs, one.prealigned, one.registered), strict=True
+    ):
+        assert tuple(row) == asset_frames.FRAME_COLUMNS[stage]
