@@ -21,6 +21,9 @@ BUCKET = "pseudopair"
 _session_home = tempfile.TemporaryDirectory(prefix="pseudopair-tests-")
 os.environ[HOME_VARIABLE] = _session_home.name
 os.environ[COHORTS_VARIABLE] = str(Path(__file__).parent / "cohorts")
+# Two workers run tests side by side; threads of torch (which is not loaded yet) would only stand in each other's way.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 for _name in (STORE_VARIABLE, KEY_VARIABLE, "DAGSTER_HOME"):
     os.environ.pop(_name, None)
 
