@@ -1,9 +1,11 @@
 import copy
+import os
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from tests.pipelines.installation import Installation
 
@@ -64,10 +66,16 @@ def empty(tmp_path: Path, tiny: dict[str, Any]) -> Installation:
 
 @pytest.fixture(scope="session")
 def reference(tmp_path_factory: pytest.TempPathFactory) -> Installation:
-    """The uninterrupted run that others are compared with; nobody changes it."""
-    installation = Installation(tmp_path_factory.mktemp("reference"))
-    installation.declare(TINY)
-    installation.run("tiny")
+    """The uninterrupted run that others are compared with; nobody changes it, and test processes share it."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "reference"
+    installation = Installation(folder)
+    done = folder / "done"
+    with FileLock(folder.with_suffix(".lock")):
+        if not done.exists():
+            installation.declare(TINY)
+            installation.run("tiny")
+            done.touch()
     return installation
 
 
