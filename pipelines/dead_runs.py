@@ -2,12 +2,16 @@
 
 import os
 import socket
+from pathlib import Path
 
 import dagster as dg
 
 RUN_TAG = "pseudopair/run"
 PROCESS_TAG = "pseudopair/process"
 GOING = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING]
+UNFINISHED = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, *GOING, dg.DagsterRunStatus.CANCELING]
+# Field 22 of /proc/<pid>/stat, counted from behind the command's name, which may hold blanks.
+STARTED_AT = 19
 
 
 def process_tags(tag: str) -> dict[str, str]:
@@ -26,11 +30,11 @@ def close_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     Returns:
         Ids of the runs closed.
     """
-    host = _process(0).partition(":")[0]
+    host = socket.gethostname()
     dead = []
-    for run in instance.get_runs(dg.RunsFilter(statuses=GOING)):
-        where, _, pid = run.tags.get(PROCESS_TAG, "").partition(":")
-        if where == host and pid and not _tags_are_copied(run) and not _alive(int(pid)):
+    for run in instance.get_runs(dg.RunsFilter(statuses=UNFINISHED)):
+        where, _, process = run.tags.get(PROCESS_TAG, "").partition(":")
+        if where == host and process and not _tags_are_copied(run) and not _alive(process):
             instance.report_run_failed(run, "its process ended without a word; finished rows are kept, run again")
             # Else the next training would wait for ever for the pool's slot that the dead one holds.
             instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
@@ -44,10 +48,21 @@ def _tags_are_copied(run: dg.DagsterRun) -> bool:
 
 
 def _process(pid: int) -> str:
-    return f"{socket.gethostname()}:{pid}"
+    return f"{socket.gethostname()}:{pid}:{_started(pid)}"
 
 
-def _alive(pid: int) -> bool:
+def _started(pid: int) -> str:
+    """When a process started, in ticks since the machine did; empty where the system does not tell."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    return stat.rpartition(")")[2].split()[STARTED_AT]
+
+
+def _alive(process: str) -> bool:
+    number, _, began = process.partition(":")
+    pid = int(number)
     if os.name == "nt":
         # Signal 0 is a keyboard interrupt there; a run that died stays for its owner to end in the UI.
         return True
@@ -56,5 +71,7 @@ def _alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     except PermissionError:
-        return True
-    return True
+        # It is somebody else's; when it started is to be read all the same.
+        pass
+    # Ids are given again: another process may have it by now.
+    return not began or _started(pid) in ("", began)

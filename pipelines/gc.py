@@ -2,10 +2,15 @@
 
 import time
 from collections import defaultdict
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from pipelines.gc_needs import Needs, Objects, needs_of, objects_in
+import dagster as dg
+
+from pipelines.dead_runs import GOING, close_dead_runs
+from pipelines.forget.event_log import PARTITION_TAG
+from pipelines.gc_needs import GarbageError, Needs, Objects, needs_of, objects_in
 from resources.layout import Kind
 from resources.manifests import Place, pointer_version
 from resources.object_store import ObjectStore
@@ -22,22 +27,28 @@ class Garbage:
 
     Attributes:
         paths: by stage (`checkpoints` for those) and kind.
-        sizes: bytes of each path.
+        stamps: bytes and time of writing (s since 1970) of each path.
         unknown: objects that are none of the store's; they stay.
         pointers: tag of each place's pointer when this was found out.
     """
 
     paths: dict[tuple[str, Kind], list[str]]
-    sizes: dict[str, int]
+    stamps: dict[str, tuple[int, float]]
     unknown: list[str]
     pointers: dict[Place, str]
 
     def lines(self) -> list[tuple[str, str, int, float]]:
         """Stage, kind, objects and MiB."""
         return [
-            (stage, kind, len(paths), sum(self.sizes[path] for path in paths) / 2**20)
+            (stage, kind, len(paths), sum(self.stamps[path][0] for path in paths) / 2**20)
             for (stage, kind), paths in sorted(self.paths.items())
+            if paths
         ]
+
+    def without(self, spared: Collection[str]) -> "Garbage":
+        """The same but for some paths."""
+        paths = {group: [path for path in each if path not in spared] for group, each in self.paths.items()}
+        return replace(self, paths=paths)
 
 
 def find_garbage(store: ObjectStore, keep_days: int, now: float | None = None) -> Garbage:
@@ -46,7 +57,9 @@ def find_garbage(store: ObjectStore, keep_days: int, now: float | None = None) -
     A manifest goes when it is not current, no current pointer names it as what it was made from, and another one took
     its place `keep_days` ago; an artefact when no manifest that stays names it; a cached file when there is a newer
     one; a checkpoint as it is: all of these no younger than `keep_days`. Pictures that no pointer names, and
-    temporary files of writers that were killed, go after a day.
+    temporary files of writers that were killed, go after a day. All that lies at a shard which its cohort no longer
+    has, by the declaration known here, goes when it has stood still for `keep_days` and nothing current was made from
+    it.
 
     Args:
         store: the object store.
@@ -66,26 +79,55 @@ def find_garbage(store: ObjectStore, keep_days: int, now: float | None = None) -
     for path in _unused(objects, needs, present - keep_days * DAY, present - DAY):
         which = objects.known[path]
         found[which.place.stage if which.place else "checkpoints", which.kind].append(path)
-    sizes = {path: objects.stamps[path][0] for paths in found.values() for path in paths}
-    return Garbage(dict(found), sizes, objects.of_kind("unknown"), needs.pointers)
+    stamps = {path: objects.stamps[path] for paths in found.values() for path in paths}
+    return Garbage(dict(found), stamps, objects.of_kind("unknown"), needs.pointers)
 
 
 def _unused(objects: Objects, needs: Needs, before: float, yesterday: float) -> list[str]:
     of_days: tuple[Kind, ...] = ("manifest", "artifact", "cache", "checkpoint")
     of_a_day: tuple[Kind, ...] = ("picture", "temporary")
     old = {**dict.fromkeys(of_days, before), **dict.fromkeys(of_a_day, yesterday)}
+    whole = {**old, "pointer": before, "record": before}
     return [
         path
         for path, which in objects.known.items()
-        if which.kind in old and objects.stamps[path][1] < old[which.kind] and path not in needs.paths
+        if which.kind in (kinds := whole if which.place in needs.left else old)
+        and objects.stamps[path][1] < kinds[which.kind]
+        and path not in needs.paths
     ]
 
 
-def remove(store: ObjectStore, garbage: Garbage) -> list[Place]:
-    """Remove what was found; places that a run has published to since then are left alone, and returned."""
+def require_idle(instance: dg.DagsterInstance) -> None:
+    """See that no run of this installation is under way: it may have taken up what no manifest names yet.
+
+    Raises:
+        GarbageError: one is.
+    """
+    close_dead_runs(instance)
+    runs = instance.get_runs(dg.RunsFilter(statuses=[*GOING, dg.DagsterRunStatus.CANCELING]))
+    if going := [run.run_id for run in runs if PARTITION_TAG in run.tags]:
+        raise GarbageError(
+            f"{len(going)} runs are under way ({going[0][:8]} in the UI); wait for their end, or end them, and ask "
+            "again: nothing was removed"
+        )
+
+
+def remove(store: ObjectStore, garbage: Garbage) -> tuple[Garbage, list[Place]]:
+    """Remove what was found, but for what a run of another installation has written or taken up since then.
+
+    Returns:
+        What was removed, and the places that were left alone since a run has published to them.
+    """
     busy = {place for place, tag in garbage.pointers.items() if pointer_version(store, place) != tag}
     folders = tuple(f"{place.folder}/" for place in busy)
-    paths = [path for group in garbage.paths.values() for path in group if not path.startswith(folders)]
+    stamps, found = store.stamps(""), garbage.stamps
+    paths = [path for group in garbage.paths.values() for path in group]
+    spared = {path for path in paths if path.startswith(folders) or stamps.get(path) != found[path]}
+    removed = garbage.without(spared)
+    # Pointers first: one that is left over by a cut must not lead nowhere.
+    pointers = [path for (_, kind), group in removed.paths.items() if kind == "pointer" for path in group]
+    others = [path for (_, kind), group in removed.paths.items() if kind != "pointer" for path in group]
     with ThreadPoolExecutor(1 if store.is_local else DELETING) as pool:
-        list(pool.map(store.delete, paths))
-    return sorted(busy, key=str)
+        list(pool.map(store.delete, pointers))
+        list(pool.map(store.delete, others))
+    return removed, sorted(busy, key=str)

@@ -4,13 +4,15 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipelines.stored import is_declared
 from resources.layout import Kind, Known, known
-from resources.manifests import Place, pointer_version, table_from
+from resources.manifests import Place, digest_of, pointer_version, table_from
 from resources.object_store import ObjectStore
 
 
@@ -32,10 +34,17 @@ class Objects:
 
 @dataclass(frozen=True)
 class Needs:
-    """Paths that must stay, and the tag of each pointer that says so."""
+    """What must stay.
+
+    Attributes:
+        paths: that must stay.
+        pointers: tag of each place's pointer that says so.
+        left: places of shards that their cohort no longer has, from which nothing current was made: all of them may go.
+    """
 
     paths: set[str]
     pointers: dict[Place, str]
+    left: set[Place]
 
 
 def objects_in(store: ObjectStore) -> Objects:
@@ -59,21 +68,41 @@ def needs_of(store: ObjectStore, objects: Objects, since: float) -> Needs:
     # Taken before the pointers are read: one that is replaced meanwhile is noticed later.
     tags = {place: pointer_version(store, place) for place in sorted(places, key=str)}
     pointers = {place: _pointer(store, place) for place in tags}
+    left = _left(pointers, objects, since)
+    pointers = {place: pointer for place, pointer in pointers.items() if place not in left}
     manifests = {place.manifest(pointer["digest"]) for place, pointer in pointers.items()}
     manifests |= _parents(pointers) & objects.stamps.keys()
     manifests |= _current_since(objects, since)
     artifacts = {name for path in manifests for name in _named(store, path)}
     pictures = {place.picture(name) for place, pointer in pointers.items() for name in pointer.get("pictures", [])}
-    return Needs(manifests | artifacts | pictures | _newest_caches(objects), tags)
+    return Needs(manifests | artifacts | pictures | _newest_caches(objects, left), tags, left)
 
 
 def _pointer(store: ObjectStore, place: Place) -> dict[str, Any]:
     path = f"{place.folder}/CURRENT.json"
     try:
         pointer: dict[str, Any] = json.loads(store.read(path))
-        return {"parents": {}, **pointer, "digest": str(pointer["digest"])}
+        return {**pointer, "digest": str(pointer["digest"]), "parents": dict(pointer.get("parents", {}))}
     except (ValueError, KeyError, TypeError) as error:
         raise GarbageError(f"{path} cannot be read; nothing was removed. Run its stage again, then gc") from error
+
+
+def _left(pointers: dict[Place, dict[str, Any]], objects: Objects, since: float) -> set[Place]:
+    """Places of undeclared shards that have stood still since then and that no place which stays goes back to."""
+    places = {which.place for which in objects.known.values() if which.place}
+    still = {
+        place
+        for place in places
+        if not is_declared(place) and objects.stamps.get(f"{place.folder}/CURRENT.json", (0, 0.0))[1] < since
+    }
+    waiting = list(places - still)
+    while waiting:
+        for parent in pointers.get(waiting.pop(), {"parents": {}})["parents"]:
+            stage, _, partition = parent.partition("@")
+            if (place := Place(stage, partition)) in still:
+                still.remove(place)
+                waiting.append(place)
+    return still
 
 
 def _parents(pointers: dict[Place, dict[str, Any]]) -> set[str]:
@@ -100,6 +129,8 @@ def _named(store: ObjectStore, manifest: str) -> set[str]:
     """Artefacts that a manifest names, its own and those of upstream stages."""
     try:
         data = store.read(manifest)
+        if digest_of(data) != PurePosixPath(manifest).stem:
+            raise pa.ArrowInvalid("altered")
         names = pq.ParquetFile(pa.BufferReader(data)).schema_arrow.names
         table = table_from(data, [name for name in names if name == "artifact" or name.endswith("_artifact")])
     except (FileNotFoundError, pa.ArrowException) as error:
@@ -107,8 +138,8 @@ def _named(store: ObjectStore, manifest: str) -> set[str]:
     return {path for column in table.columns for path in column.unique().to_pylist() if path}
 
 
-def _newest_caches(objects: Objects) -> set[str]:
+def _newest_caches(objects: Objects, left: set[Place]) -> set[str]:
     newest: dict[Place | None, str] = {}
     for path in sorted(objects.of_kind("cache"), key=lambda path: objects.stamps[path][1]):
         newest[objects.known[path].place] = path
-    return set(newest.values())
+    return {path for place, path in newest.items() if place not in left}

@@ -2,17 +2,10 @@
 
 import dagster as dg
 
-from pipelines.dead_runs import RUN_TAG, close_dead_runs
+from pipelines.dead_runs import RUN_TAG, UNFINISHED, close_dead_runs
 from pipelines.jobs import REBUILDS
 from resources.partitions import cohort_of
 
-UNFINISHED = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
 PARTITION_TAG = "dagster/partition"
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import urllib.request
+from datetime import UTC, datetime
 from http.client import HTTPException
 
 import dagster as dg
@@ -34,7 +35,7 @@ data = next(job for job in rebuild_jobs if job.name == DATA)
     f"Off until it is turned on. {INTERVAL_VARIABLE} sets another interval.",
 )
 def source_changes(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-    """At most one run a change and cohort."""
+    """At most one run a change, cohort and day (UTC): a run that failed is asked for again the next day."""
     store = ObjectStore(store_url())
     before: dict[str, str] = json.loads(context.cursor or "{}")
     busy = rebuilding(context.instance)
@@ -50,7 +51,7 @@ def source_changes(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         elif change:
             seen[cohort] = change
             if before.get(cohort) == change:
-                requests.append(dg.RunRequest(run_key=f"{cohort} {change}", partition_key=cohort))
+                requests.append(dg.RunRequest(run_key=f"{cohort} {change} {today()}", partition_key=cohort))
             else:
                 said.append(f"{cohort}: its sources changed and are left to settle")
     return dg.SensorResult(
@@ -58,6 +59,11 @@ def source_changes(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         skip_reason=None if requests else dg.SkipReason("; ".join(said) or "no source changed"),
         cursor=json.dumps(seen),
     )
+
+
+def today() -> str:
+    """The day of the tick."""
+    return datetime.now(UTC).date().isoformat()
 
 
 def _change(store: ObjectStore, cohort: str) -> str | None:

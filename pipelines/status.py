@@ -11,9 +11,9 @@ from pydantic import ValidationError
 
 from assets.radiographs.declaration import DeclarationError, parse_declaration
 from assets.radiographs.sources import source_digests
-from pipelines.stages import STAGES, Stage
+from pipelines.stages import STAGE_NAMES, STAGES, Stage
 from pipelines.versions import VERSIONS
-from resources.catalogue import entry_named
+from resources.catalogue import CatalogueError, entry_named
 from resources.home import store_url
 from resources.manifests import Place, read_pointer
 from resources.object_store import ObjectStore
@@ -23,6 +23,8 @@ State = Literal["fresh", "stale", "failed", "missing"]
 Sources = Callable[[str], dict[str, str] | None]
 # A remote store answers in tens of milliseconds, whatever it is asked.
 REQUESTS_AT_ONCE = 32
+WRONG_SETTINGS = "the declared settings are wrong; see `pseudopair cohorts`"
+UNREADABLE = "its declaration cannot be read; see `pseudopair cohorts`"
 
 
 @dataclass(frozen=True)
@@ -109,18 +111,18 @@ def sources_now(cohort: str) -> dict[str, str] | None:
         declaration = parse_declaration(entry_named(cohort).mapping)
         source = ObjectStore(declaration.root, dict(declaration.storage_options))
         digests = source_digests(declaration, source.read, lambda: source.stats(""), source.open)
-    except DeclarationError:
+    except (CatalogueError, DeclarationError):
         return None
     # Another number of shards than when Dagster loaded is another declaration, too: every digest is a new one.
     return dict(zip(SHARDS_BY_COHORT[cohort], digests, strict=False))
 
 
 def _cohort_rows(present: _Present, cohort: str) -> list[StatusRow]:
-    declared = entry_named(cohort).mapping.get("settings", {})
+    declared = _declared(cohort)
     rows: list[StatusRow] = []
     stale: set[str] = set()
     for stage in STAGES:
-        wanted = _wanted(stage, declared.get(stage.name, {}))
+        wanted = _wanted(stage, declared)
         for partition in stage.partitions(cohort):
             row = _row(present, stage, partition, wanted, stale)
             rows.append(row)
@@ -129,14 +131,28 @@ def _cohort_rows(present: _Present, cohort: str) -> list[StatusRow]:
     return rows
 
 
-def _wanted(stage: Stage, declared: dict[str, Any]) -> dict[str, Any] | None:
+def _declared(cohort: str) -> dict[str, Any] | None:
+    """A cohort's settings by stage, None without its file: one that is gone or broken must not hide other cohorts."""
     try:
-        return stage.settings(**declared).model_dump()
-    except ValidationError:
+        return dict(entry_named(cohort).mapping.get("settings") or {})
+    except CatalogueError:
         return None
+    except (TypeError, ValueError):
+        # The file is a mapping, and what it calls settings is none; every stage says so.
+        return dict.fromkeys(STAGE_NAMES, "")
 
 
-def _row(present: _Present, stage: Stage, partition: str, wanted: dict[str, Any] | None, stale: set[str]) -> StatusRow:
+def _wanted(stage: Stage, declared: dict[str, Any] | None) -> dict[str, Any] | str:
+    """A stage's declared settings, or why they cannot be told."""
+    if declared is None:
+        return UNREADABLE
+    try:
+        return stage.settings.model_validate(declared.get(stage.name, {})).model_dump()
+    except ValidationError:
+        return WRONG_SETTINGS
+
+
+def _row(present: _Present, stage: Stage, partition: str, wanted: dict[str, Any] | str, stale: set[str]) -> StatusRow:
     place = Place(stage.name, partition)
     pointer, failure = present.pointers[place], present.failures[place]
     counts = ("", "", "") if pointer is None else _counts(pointer)
@@ -153,14 +169,16 @@ def _counts(pointer: dict[str, Any]) -> tuple[str, str, str]:
     return str(pointer["ok"]), str(aside), f"{pointer['seconds']:.1f}"
 
 
-def _own_reason(present: _Present, stage: Stage, pointer: dict[str, Any], wanted: dict[str, Any] | None) -> str:
+def _own_reason(present: _Present, stage: Stage, pointer: dict[str, Any], wanted: dict[str, Any] | str) -> str:
     """Why a manifest is stale by itself, empty if it is not."""
     if pointer.get("must_retrain"):
         return str(pointer["must_retrain"])
+    if wanted == UNREADABLE:
+        return UNREADABLE
     if pointer["version"] != VERSIONS[stage.name]:
         return f"algorithm version {pointer['version']} → {VERSIONS[stage.name]}"
-    if wanted is None:
-        return "the declared settings are wrong; see `pseudopair cohorts`"
+    if isinstance(wanted, str):
+        return wanted
     changed = sorted(name for name in wanted if pointer["settings"].get(name) != wanted[name])
     if changed:
         return f"settings differ from the declaration: {', '.join(changed)}"

@@ -1,6 +1,8 @@
 """Every current manifest of a store, read for an audit: with its table, or with what is wrong with it."""
 
+import errno
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +13,7 @@ import pyarrow.compute as pc
 from resources.layout import known
 from resources.manifests import Place, digest_of, table_from
 from resources.object_store import ObjectStore
-from resources.partitions import cohort_of
+from resources.partitions import SHARDS_BY_COHORT, cohort_of
 
 # What checks look at; the rest of a large cohort's columns is not held.
 COLUMNS = (
@@ -61,17 +63,27 @@ def current(store: ObjectStore, names: set[str], cohort: str | None = None) -> I
             yield _read(store, found.place)
 
 
+def is_declared(place: Place) -> bool:
+    """Whether a place belongs to a shard that its cohort has, or to a cohort that no file here declares."""
+    cohort = cohort_of(place.partition)
+    return place.partition in (cohort, *SHARDS_BY_COHORT.get(cohort, [place.partition]))
+
+
 def _read(store: ObjectStore, place: Place) -> Stored:
     pointer: dict[str, Any] = {}
     try:
         found = json.loads(store.read(f"{place.folder}/CURRENT.json"))
-        pointer = {"digest": str(found["digest"]), "parents": {}, **found}
+        pointer = {"parents": {}, **found, "digest": str(found["digest"])}
+        if not isinstance(pointer["parents"], dict):
+            return _wrong(place, {}, "its pointer cannot be read")
         data = store.read(place.manifest(pointer["digest"]))
         if digest_of(data) != pointer["digest"]:
             return _wrong(place, pointer, "its manifest was altered after it was written")
         table = table_from(data)
     except FileNotFoundError:
         return _wrong(place, pointer, "the manifest that its pointer names is missing")
+    except OSError as error:
+        return _wrong(place, pointer, f"it cannot be read ({os.strerror(error.errno or errno.EIO)})")
     except pa.ArrowException:
         return _wrong(place, pointer, "its manifest is no Parquet file")
     except (ValueError, KeyError, TypeError):

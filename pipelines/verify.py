@@ -1,5 +1,7 @@
 """`pseudopair verify`: the store audited offline, by named checks that say what is wrong and what to do."""
 
+import errno
+import os
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -8,11 +10,12 @@ from functools import partial
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.stored import Stored, current
+from pipelines.stored import Stored, current, is_declared
 from pipelines.verification import Check, Verification
 from pipelines.verify_rows import ROW_CHECKS
 from resources.manifests import Place, digest_of
 from resources.object_store import ObjectStore
+from resources.partitions import cohort_of
 from resources.tombstones import Withdrawn, WithdrawnError, withdrawn
 
 READERS = 8
@@ -34,10 +37,12 @@ def verify(store: ObjectStore, cohort: str | None = None, *, quick: bool = False
     started = time.monotonic()
     judged = _judged(store, names, artefacts, quick)
     seconds = time.monotonic() - started
-    checks = (_manifests(found), _unaltered(judged), *(check(sound) for check in ROW_CHECKS))
+    declared = [each for each in sound if is_declared(each.place)]
+    checks = (_manifests(found), _unaltered(judged), *(check(declared) for check in ROW_CHECKS))
     parents = (_parents_present(sound, names), _parents_current(sound))
     mib = sum(size for _, _, size in judged) / 2**20
-    return Verification((*checks, *parents, _withdrawn(store, sound)), len(found), mib, seconds)
+    last = (_partitions_declared(found), _withdrawn(store, sound))
+    return Verification((*checks, *parents, *last), len(found), mib, seconds)
 
 
 def _manifests(found: Sequence[Stored]) -> Check:
@@ -68,7 +73,11 @@ def _judged(
 
 def _hashed(store: ObjectStore, artefact: tuple[str, str]) -> tuple[str, str, int]:
     path, digest = artefact
-    data = store.read_or_none(path)
+    try:
+        data = store.read_or_none(path)
+    except OSError as error:
+        # One bad block must not hide what else there is.
+        return path, f"cannot be read ({os.strerror(error.errno or errno.EIO)})", 0
     if data is None:
         return path, "is missing", 0
     return path, "" if digest_of(data) == digest else "was altered after it was written", len(data)
@@ -99,6 +108,12 @@ def _parents_current(found: Sequence[Stored]) -> Check:
     return Check("parents_current", len(read), tuple(wrong), advice, warning=True)
 
 
+def _partitions_declared(found: Sequence[Stored]) -> Check:
+    wrong = tuple(str(each.place) for each in found if not is_declared(each.place))
+    advice = "left from another number of shards; `pseudopair gc` removes them once nothing current was made from them"
+    return Check("partitions_declared", len(found), wrong, advice, warning=True)
+
+
 def _pointer(parent: str) -> str:
     stage, _, partition = parent.partition("@")
     return f"{Place(stage, partition).folder}/CURRENT.json"
@@ -107,11 +122,13 @@ def _pointer(parent: str) -> str:
 def _withdrawn(store: ObjectStore, found: Sequence[Stored]) -> Check:
     advice = "run `pseudopair forget` for the patient again: it removes what was left or came back"
     try:
-        out = withdrawn(store)
+        # Where ids are a cohort's own, somebody may have withdrawn from one cohort only.
+        out_of = {cohort: withdrawn(store, cohort) for cohort in {cohort_of(each.place.partition) for each in found}}
     except WithdrawnError as error:
         return Check("withdrawn_absent", 0, (str(error),), advice)
     wrong, looked_at = [], 0
     for each in found:
+        out = out_of[cohort_of(each.place.partition)]
         for name in each.table.column_names:
             values = sorted(_kept_out(name, out))
             looked_at += len(values) and each.table.num_rows

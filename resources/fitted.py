@@ -8,7 +8,7 @@ import numpy as np
 
 from resources.arrays import Arrays, CorruptArtifact, decode, decode_columns, encode
 from resources.incremental import Outcome
-from resources.manifests import Place, digest_of, fingerprint, read_manifest
+from resources.manifests import Place, digest_of, fingerprint, read_previous
 from resources.object_store import ObjectStore
 
 FITTED_ON = "fitted_on"
@@ -65,6 +65,8 @@ def keep_or_fit(
         return kept
     path = place.artifact(key)
     data = store.read_or_none(path)
+    if data is not None and not store.renew(path, data):
+        data = store.read_or_none(path)
     computed = data is None
     if data is None:
         outcome = fit(key)
@@ -84,7 +86,7 @@ def keep_or_fit(
 
 
 def _kept(store: ObjectStore, place: Place, recipe: str, present: set[str]) -> FittedModel | None:
-    table = read_manifest(store, place)
+    table = read_previous(store, place)
     if table is None or table.num_rows != 1:
         return None
     row: dict[str, Any] = table.to_pylist()[0]

@@ -11,7 +11,7 @@ import pyarrow as pa
 from torch import OutOfMemoryError
 
 from resources.arrays import Arrays, CorruptArtifact, decode, decode_columns, encode
-from resources.manifests import Place, canonical, digest_of, fingerprint, read_manifest, short_digest
+from resources.manifests import Place, canonical, digest_of, fingerprint, read_previous, short_digest
 from resources.object_store import ObjectStore
 from resources.progress import PROGRESS_SECONDS
 
@@ -128,11 +128,11 @@ def refresh(
     """Bring the rows of one stage and partition up to date.
 
     A row is reused when the previous manifest has its key and its artefact is there; rejected and failed rows are
-    reused by key alone, unless `retry_failed`. Artefacts that lie there without a manifest row (a run was killed) are
-    taken up from their own headers. An exception while computing a row makes that row `failed` with its reason;
-    errors of storage, also while the row reads what it is made from, stop the run.
+    reused by key alone, unless `retry_failed`. Artefacts that lie there without a manifest row (a run was killed, or
+    the manifest was altered) are taken up from their own headers. An exception while computing a row makes that row
+    `failed` with its reason; errors of storage, also while the row reads what it is made from, stop the run.
     """
-    table = read_manifest(store, place)
+    table = read_previous(store, place)
     previous = {row["key"]: row for row in table.to_pylist()} if table is not None else {}
     present = store.find(f"{place.folder}/artifacts")
     before = Before(previous, present)
@@ -197,14 +197,18 @@ def _have(
 
 
 def _adopt(store: ObjectStore, path: str) -> dict[str, Any] | None:
-    data = store.read(path)
+    data = store.read_or_none(path)
+    if data is None:
+        return None
     try:
         # Its digest is taken from the bytes that lie there, so they must be whole.
         decode(data)
-        return {**decode_columns(data), "artifact": path, "artifact_digest": digest_of(data)}
+        columns = decode_columns(data)
     except CorruptArtifact:
         store.delete(path)
         return None
+    # No manifest may name it until this run is done, and `gc` removes what is old and unnamed.
+    return {**columns, "artifact": path, "artifact_digest": digest_of(data)} if store.renew(path, data) else None
 
 
 def _compute(store: ObjectStore, place: Place, task: Task) -> dict[str, Any]:

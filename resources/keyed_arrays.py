@@ -72,5 +72,5 @@ def _stored(store: ObjectStore, path: str, version: str) -> tuple[Arrays, list[s
         arrays = decode(data)
     except CorruptArtifact:
         return {}, []
-    keys = [bytes(key).hex() for key in arrays.pop(KEYS)]
-    return arrays, keys
+    keys = [bytes(key).hex() for key in arrays.pop(KEYS, ())]
+    return (arrays, keys) if keys and all(array.shape[:1] == (len(keys),) for array in arrays.values()) else ({}, [])

@@ -7,12 +7,18 @@ from contextlib import suppress
 def local_files(folder: str) -> dict[str, os.DirEntry[str]]:
     """Entries of all files below a folder by path with forward slashes; none where there is no folder.
 
-    A link is a file, whatever it leads to. A folder that another process removes meanwhile is none.
+    A link is a file, whatever it leads to. A folder that another process removes meanwhile is none, and below the
+    folder itself neither is one that may not be read, such as `lost+found`.
+
+    Raises:
+        PermissionError: the folder itself may not be read.
     """
     found: dict[str, os.DirEntry[str]] = {}
     waiting = [folder]
     while waiting:
-        with suppress(FileNotFoundError, NotADirectoryError), os.scandir(waiting.pop()) as entries:
+        path = waiting.pop()
+        refused = () if path == folder else (PermissionError,)
+        with suppress(FileNotFoundError, NotADirectoryError, *refused), os.scandir(path) as entries:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
                     waiting.append(entry.path)

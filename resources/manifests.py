@@ -103,11 +103,35 @@ def read_pointer(store: ObjectStore, place: Place) -> dict[str, Any] | None:
 
 
 def read_manifest(store: ObjectStore, place: Place, columns: Sequence[str] | None = None) -> pa.Table | None:
-    """The current manifest, or some of its columns; None if there is none."""
+    """The current manifest, or some of its columns; None if there is none.
+
+    Raises:
+        CorruptArtifact: it was altered after it was written.
+    """
     pointer = read_pointer(store, place)
-    if pointer is None:
+    return None if pointer is None else _unaltered(store, place, pointer["digest"], columns)
+
+
+def read_previous(store: ObjectStore, place: Place, columns: Sequence[str] | None = None) -> pa.Table | None:
+    """What a stage finds of its own last run: as `read_manifest`, but None where the manifest is lost or altered too.
+
+    Its rows are then taken up from their artefacts, and the manifest is written anew.
+    """
+    try:
+        return read_manifest(store, place, columns)
+    except (FileNotFoundError, CorruptArtifact):
         return None
-    return table_from(store.read(place.manifest(pointer["digest"])), columns)
+
+
+def _unaltered(store: ObjectStore, place: Place, digest: str, columns: Sequence[str] | None) -> pa.Table:
+    path = place.manifest(digest)
+    data = store.read(path)
+    if digest_of(data) != digest:
+        raise CorruptArtifact(
+            f"{path} was altered after it was written; delete {place.folder}/CURRENT.json and run {place.stage} for "
+            f"{place.partition} again: finished rows are kept"
+        )
+    return table_from(data, columns)
 
 
 def require_current(
@@ -117,11 +141,12 @@ def require_current(
 
     Raises:
         FileNotFoundError: the stage has not run for this partition.
+        CorruptArtifact: the manifest was altered after it was written.
     """
     pointer = read_pointer(store, place)
     if pointer is None:
         raise FileNotFoundError(f"{place} has no manifest yet; materialise {place.stage} for {place.partition} first")
-    return pointer, table_from(store.read(place.manifest(pointer["digest"])), columns)
+    return pointer, _unaltered(store, place, pointer["digest"], columns)
 
 
 def pointer_version(store: ObjectStore, place: Place) -> str:

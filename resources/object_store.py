@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from resources.local_listing import local_files, stamp_of
 
 # What `version` says where there is no object.
 ABSENT = ""
+RENEWED_AFTER_SECONDS = 3600.0
 # botocore asks again after errors of the server, s3fs (5 times, not to be set) after replies that break off: their
 # attempts multiply, and botocore's own 5 would make a dead server's error 25 timeouts late.
 S3_CONFIG: dict[str, Any] = {
@@ -216,6 +218,40 @@ class ObjectStore:
             return set()
         found = {str(name)[len(base) + 1 :] for name in names}
         return {name for name in found if not _is_temporary(name)}
+
+    def renew(self, path: str, data: bytes) -> bool:
+        """Make an object that holds `data` as young as a new one; a remote one only once it is an hour old.
+
+        Returns:
+            False where it was removed or replaced meanwhile; it is not brought back.
+        """
+        try:
+            if self.is_local:
+                os.utime(self._resolve(path)[1])
+            else:
+                self._renew_remote(path, data)
+        except FileNotFoundError:
+            return False
+        except PermissionError:
+            # Another user's file may be replaced, but not touched.
+            self.write(path, data)
+        except OSError as error:
+            if not _condition_failed(error):
+                raise
+            return False
+        return True
+
+    def _renew_remote(self, path: str, data: bytes) -> None:
+        fs, full = self._resolve(path)
+        fs.invalidate_cache()
+        with _storage_errors():
+            info = fs.info(full)
+        written = info.get("LastModified")
+        if written is None or time.time() - written.timestamp() > RENEWED_AFTER_SECONDS:
+            if "ETag" in info:
+                self._put_if(path, data, str(info["ETag"]))
+            else:
+                self.write(path, data)
 
     def delete(self, path: str) -> None:
         """Remove one object; nothing happens where there is none."""

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from resources.arrays import CorruptArtifact
 from resources.incremental import STATUSES, Before, Outcome, Progress, Task, bring_up
-from resources.manifests import Place, read_manifest
+from resources.manifests import Place, read_previous
 from resources.object_store import ObjectStore
 
 T = TypeVar("T")
@@ -99,7 +99,7 @@ def bring_up_planned(
         progress: takes a line for the log.
         retry_failed: compute rejected and failed rows again.
     """
-    previous = read_manifest(store, place)
+    previous = read_previous(store, place)
     previous = schema.empty_table() if previous is None else previous
     present = store.find(f"{place.folder}/artifacts")
     there = pc.is_in(previous["artifact"], value_set=pa.array(present, pa.string()))

@@ -24,10 +24,13 @@ def read_side_tables(store: ObjectStore, place: Place, name: str, schema: pa.Sch
 
 def write_side_table(
     store: ObjectStore, place: Place, name: str, table: pa.Table, instead_of: Collection[str] = ()
-) -> None:
+) -> list[str]:
     """Write a table beside a manifest, or nothing where it is empty, then remove those that it replaces.
 
     Two runs that write at once both leave theirs.
+
+    Returns:
+        Path of the table, none where it is empty.
     """
     kept = ""
     if table.num_rows:
@@ -38,6 +41,7 @@ def write_side_table(
     for path in instead_of:
         if path != kept:
             store.delete(path)
+    return [kept] if kept else []
 
 
 def _whole(path: str, data: bytes | None, schema: pa.Schema) -> pa.Table | None:

@@ -23,8 +23,8 @@ from resources.manifests import (
     fingerprint,
     point_to,
     pointer_version,
-    read_manifest,
     read_pointer,
+    read_previous,
     require_current,
     write_manifest,
 )
@@ -32,8 +32,11 @@ from resources.object_store import ObjectStore, StoreConflict
 from resources.partitions import SHARDS_BY_COHORT, cohort_of
 from resources.planned import Brought, Planned, bring_up_planned
 from resources.stage_config import resolve
+from resources.tombstones import tombstones
 
 RETRY_TAG = "pseudopair/retry_failed"
+# Field of a pointer that keeps its stage from being fresh; the next run's pointer has none.
+MUST_RETRAIN = "must_retrain"
 STORAGE_RETRIES = 3
 STORAGE_WAIT_SECONDS = 5
 # What asking again does not mend.
@@ -85,6 +88,7 @@ class StageRun:
         expected: version of the pointer when the run began; publishing over another one is a conflict.
         retry_failed: compute rejected and failed rows again.
         source: digest of what lies outside the store, for `pseudopair status`; empty where nothing does.
+        removals: patients' removals from the cohort that were complete when the run began.
     """
 
     store: ObjectStore
@@ -101,6 +105,7 @@ class StageRun:
     parents: dict[str, str] = field(default_factory=dict)
     settings_used: dict[str, Any] = field(default_factory=dict)
     source: str = ""
+    removals: frozenset[str] = frozenset()
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -176,7 +181,7 @@ class StageRun:
 
     def known_keys(self) -> set[str]:
         """Row keys of this stage's previous manifest."""
-        table = read_manifest(self.store, self.place, ["key"])
+        table = read_previous(self.store, self.place, ["key"])
         return set() if table is None else set(table.column("key").to_pylist())
 
     def refresh(self, tasks: Sequence[Task], workers: int = 1) -> Refreshed:
@@ -216,9 +221,11 @@ class StageRun:
             "rows": table.num_rows,
             **counts,
         }
+        self._require_no_removal()
         known = refreshed.digest if isinstance(refreshed, Brought) else ""
         digest = known or write_manifest(self.store, self.place, table)
         drawn = self._drawn(before, digest, pictures)
+        self._require_no_removal()
         point_to(self.store, self.place, {"digest": digest, **record, "pictures": sorted(drawn)}, self.expected)
         self.progress(_summary(self.place, counts, seconds))
         shown = {
@@ -245,8 +252,19 @@ class StageRun:
         return self._stored(before) if before["parents"] == self.parents and self.set_as(before) else None
 
     def set_as(self, pointer: dict[str, Any]) -> bool:
-        """Whether a manifest was made with this run's settings and version."""
-        return (pointer["settings"], pointer["version"]) == (self.settings_used, self.version)
+        """Whether a manifest was made with this run's settings and version, and no removal marked it since."""
+        return MUST_RETRAIN not in pointer and (pointer["settings"], pointer["version"]) == (
+            self.settings_used,
+            self.version,
+        )
+
+    def _require_no_removal(self) -> None:
+        if removals(self.store, self.cohort) != self.removals:
+            raise dg.Failure(
+                f"a patient was removed from {self.cohort} while {self.place} ran, so it is not published; ask for the "
+                f"removal again, which takes what this run has written, then run {self.cohort} again",
+                allow_retries=False,
+            )
 
     def _drawn(self, before: dict[str, Any] | None, digest: str, draw: Pictures) -> dict[str, bytes]:
         """Pictures of a manifest, from the store where they were drawn for the same manifest and settings."""
@@ -273,6 +291,7 @@ def stage_run(context: dg.AssetExecutionContext, store: Store, version: str) -> 
     """Open a run of the asset in `context`; a failure leaves a record that `pseudopair status` shows."""
     stage = context.asset_key.to_user_string()
     partition = context.partition_key
+    complete = removals(store.objects(), cohort_of(partition))
     run = StageRun(
         store=store.objects(),
         stage=stage,
@@ -285,6 +304,7 @@ def stage_run(context: dg.AssetExecutionContext, store: Store, version: str) -> 
         expected=pointer_version(store.objects(), Place(stage, partition)),
         retry_failed=context.run.tags.get(RETRY_TAG) == "true",
         progress=context.log.info,
+        removals=complete,
     )
     try:
         yield run
@@ -302,6 +322,23 @@ def stage_run(context: dg.AssetExecutionContext, store: Store, version: str) -> 
             # A storage that does not answer now may in a while; a row's own error never comes here.
             raise dg.RetryRequested(STORAGE_RETRIES, STORAGE_WAIT_SECONDS) from error
         raise
+
+
+def removals(store: ObjectStore, cohort: str) -> frozenset[str]:
+    """Removals of patients from a cohort, each with its time.
+
+    Raises:
+        Failure: one is not complete.
+        WithdrawnError: a tombstone is not readable.
+    """
+    mine = [each for each in tombstones(store) if cohort in each.cohorts]
+    if any(not each.completed_at for each in mine):
+        raise dg.Failure(
+            f"a patient is being removed from {cohort}, or that was cut off; see `pseudopair forget --list`, let it "
+            f"end or ask for it again, then run {cohort}",
+            allow_retries=False,
+        )
+    return frozenset(f"{each.patient} {each.completed_at}" for each in mine)
 
 
 def upstream_settings(run: StageRun, stage: str, kind: type[S]) -> S:

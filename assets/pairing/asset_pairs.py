@@ -14,7 +14,7 @@ from assets.pairing.pair_table import PairTable, merged, pair_ids, pair_table, v
 from assets.pairing.policies import choose_pairs, relaxations, strata
 from assets.pairing.settings import PairingSettings
 from assets.tables import PSEUDO_PAIRS
-from resources.manifests import Place, fingerprint, read_manifest, read_pointer
+from resources.manifests import Place, fingerprint, read_pointer, read_previous
 from resources.partitions import SHARDS_BY_COHORT
 from resources.stage_run import StageRun
 
@@ -95,8 +95,8 @@ def brought(run: StageRun, tables: dict[str, pa.Table], settings: PairingSetting
     pointer = read_pointer(run.store, run.place)
     if pointer is None or pointer["version"] != run.version:
         return _pairs(PairedCohort(run, settings, cohort_rows(tables), None))
-    same = (pointer["parents"], pointer["settings"]) == (run.parents, run.settings_used)
-    before = read_manifest(run.store, run.place, None if same else KNOWN_BEFORE)
+    same = pointer["parents"] == run.parents and run.set_as(pointer)
+    before = read_previous(run.store, run.place, None if same else KNOWN_BEFORE)
     if not same or before is None:
         return _pairs(PairedCohort(run, settings, cohort_rows(tables), before))
     return PairTable(before, 0)

@@ -10,6 +10,8 @@ F32 = npt.NDArray[np.float32]
 
 # Beyond the partners asked for, for those that are of the same patient or taken; more are looked for where these end.
 SPARE = 8
+# Distances that are put in order at once; each takes some 70 bytes.
+BLOCK = 2**21
 
 
 def nearest_pairs(
@@ -18,7 +20,8 @@ def nearest_pairs(
     """The nearest normals of other patients for each abnormal radiograph.
 
     With a limit of uses the closest pairs of the whole cohort are made first; who finds a normal radiograph used up
-    takes the next nearest that is left. Distances are worked out in blocks, so memory grows with the rows alone.
+    takes the next nearest that is left. Distances are worked out in blocks, so memory grows with the rows alone; where
+    a block doesn't hold all who still lack a partner, the first of them are served first.
 
     Args:
         abnormal: rows of abnormal radiographs, in a fixed order.
@@ -38,10 +41,12 @@ def nearest_pairs(
         pool = np.flatnonzero(left)
         width = min(reach, len(pool))
         search = NearestNeighbors(n_neighbors=width, algorithm="brute").fit(vectors[normal[pool]])
-        distances, found = search.kneighbors(vectors[abnormal[short]])
-        candidates = pool[found]
-        strange = patients[normal[candidates]] != patients[abnormal[short]][:, None]
-        _give(drawn, short, left, normal, np.where(strange, candidates, NOBODY), distances)
+        rows = max(1, BLOCK // width)
+        for some in np.array_split(short, range(rows, len(short), rows)):
+            distances, found = search.kneighbors(vectors[abnormal[some]])
+            candidates = pool[found]
+            strange = patients[normal[candidates]] != patients[abnormal[some]][:, None]
+            _give(drawn, some, left, normal, np.where(strange, candidates, NOBODY), distances)
         if width == len(pool):
             break
         short, reach = np.flatnonzero((drawn == NOBODY).any(axis=1)), 4 * reach

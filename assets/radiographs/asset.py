@@ -1,18 +1,16 @@
 """Radiographs: source files of any kind decoded, checked and placed on one canvas, each patient in one split."""
 
 from collections.abc import Callable, Collection, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache, partial
 
 import dagster as dg
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from assets.images import from_uint16
 from assets.pairing.frames import Row
 from assets.pictures import contact_sheet, fitted, to_png, to_rgb
-from assets.radiographs.consistency import COMPARED, copy_reason, same_pixels
+from assets.radiographs.asset_copies import set_aside_copies
 from assets.radiographs.declaration import CohortDeclaration, DeclarationError, parse_declaration
 from assets.radiographs.identity import pseudonym
 from assets.radiographs.ingest import SourceBytes, ingest, ingest_phantom
@@ -24,30 +22,30 @@ from assets.radiographs.settings import RadiographSettings
 from assets.radiographs.source_files import INDEX
 from assets.radiographs.sources import source_digest_of
 from assets.radiographs.split import assign_split, shard_of
-from assets.radiographs.verdicts import JUDGED_BY, masks_left_out, name_rows, not_yet_published, set_aside_conflicts
+from assets.radiographs.storage_errors import may_pass, no_answer
+from assets.radiographs.verdicts import masks_left_out, name_rows, set_aside_conflicts
 from assets.tables import RADIOGRAPHS
 from resources.dagster_shapes import PICTURE_BYTES, SHOWN_REASONS, checked, column_schema, set_aside_table, table
 from resources.home import patient_key
 from resources.incremental import Outcome, Refreshed, Task, row_key
-from resources.manifests import Place, digest_of, read_artifact, read_manifest
+from resources.manifests import Place, digest_of, read_artifact
 from resources.object_store import ObjectStore
-from resources.partitions import SHARDS, SHARDS_BY_COHORT, cohort_of
+from resources.partitions import SHARDS, SHARDS_BY_COHORT
 from resources.side_tables import read_side_tables, write_side_table
 from resources.stage_config import config_schema
-from resources.stage_run import StageRun, Store, stage_run
+from resources.stage_run import STORAGE_RETRIES, StageRun, Store, stage_run
 from resources.tombstones import Withdrawn, withdrawn
 
 VERSION = "1"
 PHANTOM_KEY = b"phantoms are nobody"
 SHEET_ROWS = 18
-REQUESTS_AT_ONCE = 16
 # Folder beside the manifest: what is known of source files, so that an unchanged one is not read again.
 FILE_INDEX = "sources"
 PIXEL_SETTINGS = {"size", "undo_squash", "low_percentile", "high_percentile", "min_contrast", "max_pixels", "max_bytes"}
 
 
 @dataclass(frozen=True)
-class _Todo:
+class Todo:
     """What a run of a shard has to do.
 
     Attributes:
@@ -79,7 +77,8 @@ def _access(run: StageRun, declaration: CohortDeclaration, source: ObjectStore) 
         return entries
 
     def add(shard: int, entries: pa.Table) -> None:
-        write_side_table(run.store, places[shard], FILE_INDEX, entries)
+        # What this run hands to its own shard is settled at its end, too.
+        found[shard] += write_side_table(run.store, places[shard], FILE_INDEX, entries)
 
     def settle(shard: int, entries: pa.Table) -> None:
         write_side_table(run.store, places[shard], FILE_INDEX, entries, found[shard])
@@ -87,14 +86,20 @@ def _access(run: StageRun, declaration: CohortDeclaration, source: ObjectStore) 
     return Access(source.read, source.open, lambda: sorted(stats()), stats, known, add, settle)
 
 
-def _files_todo(run: StageRun, declaration: CohortDeclaration, settings: RadiographSettings, gone: Withdrawn) -> _Todo:
+def files_todo(run: StageRun, declaration: CohortDeclaration, settings: RadiographSettings, gone: Withdrawn) -> Todo:
+    """What a shard of a cohort of files has to do; sets the run's `source`.
+
+    Raises:
+        DeclarationError: the root or a table cannot be read or does not fit the declaration.
+        OSError: the storage does not answer.
+    """
     source = ObjectStore(declaration.root, dict(declaration.storage_options))
     shard, barred = _shard_number(run.partition), Barred(gone.patients, gone.files)
     intake = take_in(declaration, shard, _access(run, declaration, source), barred, patient_key())
     run.source = intake.source
     run.progress(f"{run.place}: {intake.read_count} source files were read, the others are as when they were")
     tasks = [_task(run, planned, source, settings) for planned in intake.planned]
-    return _Todo(tasks, intake.barred, intake.stands, intake.remember)
+    return Todo(tasks, intake.barred, intake.stands, intake.remember)
 
 
 def _task(run: StageRun, planned: Planned, source: ObjectStore, settings: RadiographSettings) -> Task:
@@ -109,26 +114,32 @@ def _task(run: StageRun, planned: Planned, source: ObjectStore, settings: Radiog
 def _work(planned: Planned, source: ObjectStore, settings: RadiographSettings) -> Outcome:
     try:
         data = [None if path is None else source.read(path) for _, path in planned.row.files]
-        if tuple("" if each is None else digest_of(each) for each in data) != planned.digests:
-            reason = "its file changed while it was being read; let the copying end, then --retry-failed"
-            return Outcome(status="failed", reason=reason)
-        columns, arrays = ingest(planned.row, SourceBytes(data[0] or b"", *data[1:]), settings)
+    except Exception as error:
+        if may_pass(error):
+            raise no_answer(error) from None
+        return _undecoded(error)
+    if tuple("" if each is None else digest_of(each) for each in data) != planned.digests:
+        reason = "its file changed while it was being read; let the copying end, then --retry-failed"
+        return Outcome(status="failed", reason=reason)
+    try:
+        return Outcome(*ingest(planned.row, SourceBytes(data[0] or b"", *data[1:]), settings))
     except ValueError as error:
         return Outcome(status="rejected", reason=str(error))
-    except MemoryError:
-        raise
     except Exception as error:
-        # The text of a library's error may name the file or quote its header.
-        reason = (
-            f"could not be read or decoded ({type(error).__name__}); see that its file is whole, then --retry-failed"
-        )
-        return Outcome(status="failed", reason=reason)
-    return Outcome(columns, arrays)
+        return _undecoded(error)
+
+
+def _undecoded(error: Exception) -> Outcome:
+    if isinstance(error, MemoryError):
+        raise error
+    # The text of a library's error may name the file or quote its header.
+    reason = f"could not be read or decoded ({type(error).__name__}); see that its file is whole, then --retry-failed"
+    return Outcome(status="failed", reason=reason)
 
 
 def _phantoms_todo(
     run: StageRun, declaration: CohortDeclaration, settings: RadiographSettings, gone: Withdrawn
-) -> _Todo:
+) -> Todo:
     run.source = source_digest_of(declaration, (), {}, ObjectStore(declaration.root).open)
     tasks = list(_phantom_tasks(run, declaration, settings))
     kept = [
@@ -136,7 +147,7 @@ def _phantoms_todo(
         for task in tasks
         if task.carried["patient"] not in gone.patients and task.carried["file_digest"] not in gone.files
     ]
-    return _Todo(kept, len(tasks) - len(kept))
+    return Todo(kept, len(tasks) - len(kept))
 
 
 def _phantom_tasks(run: StageRun, declaration: CohortDeclaration, settings: RadiographSettings) -> Iterator[Task]:
@@ -164,6 +175,15 @@ def _phantom_outcome(index: int, phantom: PhantomSettings) -> Outcome:
     return Outcome(*ingest_phantom(index, phantom))
 
 
+def brought(run: StageRun, todo: Todo, gone: Withdrawn) -> Refreshed:
+    """A shard's rows, decoded where they are new, without those that may not go on together."""
+    done = _without_withdrawn(run, run.refresh(todo.tasks), gone)
+    set_aside_conflicts(done.rows)
+    set_aside_copies(run, done.rows, todo.stands)
+    name_rows(done.rows)
+    return done
+
+
 def _without_withdrawn(run: StageRun, done: Refreshed, gone: Withdrawn) -> Refreshed:
     """Leave out rows whose pixels are a withdrawn patient's, which only decoding tells, and what was stored of them."""
     kept = []
@@ -173,35 +193,6 @@ def _without_withdrawn(run: StageRun, done: Refreshed, gone: Withdrawn) -> Refre
         elif row["artifact"]:
             run.store.delete(row["artifact"])
     return replace(done, rows=kept)
-
-
-def _set_aside_copies(run: StageRun, rows: list[Row], stands: Callable[[int, Row], bool]) -> None:
-    """Reject rows whose pixels another shard or cohort has published in a way that they cannot share.
-
-    Only rows that this shard has not published before are compared, so that an unchanged shard reads nothing, and what
-    was published first stays. Of two shards that publish at once both may keep their row.
-    """
-    before = read_manifest(run.store, run.place, [*JUDGED_BY, "status"])
-    published: set[tuple[str, ...]] = set()
-    if before is not None:
-        usable = before.filter(pc.equal(before["status"], "ok"))
-        published = set(zip(*(usable[name].to_pylist() for name in JUDGED_BY), strict=True))
-    judged = not_yet_published(rows, published)
-    for partition, others in _published_elsewhere(run) if judged else ():
-        same_cohort = cohort_of(partition) == run.cohort
-        for row, other in same_pixels(judged, others):
-            reason = copy_reason(row, other, partition, same_cohort)
-            if reason and (not same_cohort or stands(_shard_number(partition), other)):
-                row["status"], row["reason"] = "rejected", reason
-
-
-def _published_elsewhere(run: StageRun) -> Iterator[tuple[str, pa.Table]]:
-    """Columns COMPARED of the current manifests of all other shards, of every cohort."""
-    shards = [key for keys in SHARDS_BY_COHORT.values() for key in keys if key != run.partition]
-    with ThreadPoolExecutor(REQUESTS_AT_ONCE) as requests:
-        places = [Place(run.stage, shard) for shard in shards]
-        tables = requests.map(lambda place: read_manifest(run.store, place, COMPARED), places)
-        yield from ((shard, found) for shard, found in zip(shards, tables, strict=True) if found is not None)
 
 
 @dg.asset(
@@ -225,14 +216,14 @@ def radiographs(context: dg.AssetExecutionContext, store: Store) -> dg.Materiali
             settings = settings.model_copy(update={"undo_squash": True})
         gone = withdrawn(run.store, run.cohort)
         try:
-            planning = _phantoms_todo if declaration.kind == "phantom" else _files_todo
+            planning = _phantoms_todo if declaration.kind == "phantom" else files_todo
             todo = planning(run, declaration, settings, gone)
         except DeclarationError as error:
+            # Only the last attempt says what may be wrong with the declaration.
+            if may_pass(error.__cause__) and context.retry_number < STORAGE_RETRIES:
+                raise no_answer(error.__cause__) from None
             raise dg.Failure(f"cohort {declaration.name}: {error}", allow_retries=False) from None
-        done = _without_withdrawn(run, run.refresh(todo.tasks), gone)
-        set_aside_conflicts(done.rows)
-        _set_aside_copies(run, done.rows, todo.stands)
-        name_rows(done.rows)
+        done = brought(run, todo, gone)
         left_out = masks_left_out(done.rows, SHOWN_REASONS)
         for each in left_out:
             run.progress(f"{each['rows']} rows without supplied lung mask: {each['reason']}")

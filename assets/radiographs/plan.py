@@ -11,6 +11,7 @@ from assets.radiographs.identity import assignment, pseudonym
 from assets.radiographs.settings import RadiographSettings
 from assets.radiographs.source_files import SourceFiles
 from assets.radiographs.split import assign_split
+from assets.radiographs.storage_errors import may_pass, no_answer
 from assets.radiographs.table import SourceRow
 
 NO_PATIENT = "its header names no patient; set patient_from to column or name"
@@ -67,6 +68,9 @@ def people(rows: Sequence[SourceRow], files: SourceFiles, key: bytes, in_header:
         files: asked for headers only.
         key: of the pseudonyms.
         in_header: whether headers name the patients.
+
+    Raises:
+        OSError: the storage does not answer.
     """
     conflicts = conflicting_patients(rows)
     for row in rows:
@@ -85,6 +89,8 @@ def _by_header(row: SourceRow, files: SourceFiles) -> Planned:
     except MemoryError:
         raise
     except Exception as error:
+        if may_pass(error):
+            raise no_answer(error) from None
         return replace(unknown, refusal=_unread("image", error))
     if facts.patient is None or facts.assignment is None:
         return replace(unknown, refusal=NO_PATIENT)
@@ -92,7 +98,11 @@ def _by_header(row: SourceRow, files: SourceFiles) -> Planned:
 
 
 def with_digests(planned: Planned, files: SourceFiles, in_header: bool) -> Planned:
-    """A row with the digests of all its files, refused where one cannot be read."""
+    """A row with the digests of all its files, refused where one cannot be read.
+
+    Raises:
+        OSError: the storage does not answer, which is no fault of the row.
+    """
     if planned.refusal:
         return planned
     digests = []
@@ -103,6 +113,8 @@ def with_digests(planned: Planned, files: SourceFiles, in_header: bool) -> Plann
         except MemoryError:
             raise
         except Exception as error:
+            if may_pass(error):
+                raise no_answer(error) from None
             return replace(planned, digests=(), refusal=_unread(kind, error))
     return replace(planned, digests=tuple(digests))
 

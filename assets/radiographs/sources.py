@@ -89,7 +89,9 @@ def source_digests(declaration: CohortDeclaration, read: Read, stats: Callable[[
 
     It holds the declaration, the shard's rows as the table or listing gives them, and size and stamp of their files:
     it changes when rows come, go or are edited and when a file is replaced under its own name. Where only headers name
-    the patients, nobody knows a row's shard without reading, and all shards share one digest of everything.
+    the patients, nobody knows a row's shard without reading, and all shards share one digest of everything. Numbers of
+    rows count: a file that comes in front renumbers those behind it, whose shards are stale although nothing of them is
+    computed again. Else an old manifest's numbers would lead to another patient's files for good.
 
     Args:
         declaration: of any kind.

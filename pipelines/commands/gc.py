@@ -18,17 +18,27 @@ def gc(
 ) -> None:
     """Remove what no current manifest needs and nobody has used for some days; current manifests stay whole."""
     prepare()
-    from pipelines.gc import find_garbage, remove
+    import dagster as dg
+
+    from pipelines.gc import find_garbage, remove, require_idle
     from pipelines.gc_needs import GarbageError
     from resources.home import store_url
+    from resources.manifests import Place
     from resources.object_store import ObjectStore
 
     store = ObjectStore(store_url())
+    busy: list[Place] = []
     try:
+        if not dry_run:
+            with dg.DagsterInstance.get() as instance:
+                require_idle(instance)
         garbage = find_garbage(store, keep_days)
+        if not dry_run:
+            garbage, busy = remove(store, garbage)
     except GarbageError as error:
         raise stop(str(error)) from None
-    busy = [] if dry_run else remove(store, garbage)
+    except OSError as error:
+        raise stop(f"the store cannot be read or changed: {error}; what was not removed goes next time") from None
     table = Table("stage", "what", "objects", "MiB")
     for stage, kind, count, mib in garbage.lines():
         table.add_row(stage, kind, str(count), f"{mib:.1f}")

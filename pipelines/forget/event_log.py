@@ -7,7 +7,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from pipelines.dead_runs import GOING, close_dead_runs
+from pipelines.dead_runs import UNFINISHED, close_dead_runs
 from resources.manifests import Place, read_pointer
 from resources.object_store import ObjectStore
 
@@ -17,10 +17,10 @@ PAGE = 500
 
 
 def going(instance: dg.DagsterInstance, cohorts: Iterable[str]) -> list[str]:
-    """Runs of some cohorts that are under way, those aside whose process is gone."""
+    """Runs of some cohorts that have not ended, queued ones too; those aside whose process is gone."""
     close_dead_runs(instance)
     wanted = set(cohorts)
-    found = instance.get_runs(dg.RunsFilter(statuses=GOING))
+    found = instance.get_runs(dg.RunsFilter(statuses=UNFINISHED))
     return [run.run_id for run in found if run.tags.get(PARTITION_TAG, "").partition("/")[0] in wanted]
 
 

@@ -16,11 +16,11 @@ def purge(store: ObjectStore, places: Layout, partitions: tuple[str, ...]) -> in
     """Delete artefacts that no current manifest names, earlier manifests, pictures, reports and caches.
 
     A patient's pixels may be in any of them: in an artefact of a killed run, on a contact sheet, in a thumbnail. All
-    of it comes back with the next run. Checkpoints go in every cohort: nothing tells whose training one is of.
+    of it comes back with the next run.
 
     Args:
         store: the artefact store.
-        places: its layout before anything was removed.
+        places: its layout before the rows were removed.
         partitions: shards and cohorts that the patient was in.
 
     Returns:
@@ -30,7 +30,15 @@ def purge(store: ObjectStore, places: Layout, partitions: tuple[str, ...]) -> in
     doomed = [
         path for place in places.objects if place.partition in partitions for path in _unnamed(reader, places, place)
     ]
-    doomed += sorted(store.stamps(CHECKPOINTS))
+    return _delete(store, doomed)
+
+
+def purge_checkpoints(store: ObjectStore) -> int:
+    """Delete the checkpoints of every cohort, for nothing tells whose training one is of; returns their number."""
+    return _delete(store, sorted(store.stamps(CHECKPOINTS)))
+
+
+def _delete(store: ObjectStore, doomed: list[str]) -> int:
     for path in doomed:
         store.delete(path)
     return len(doomed)

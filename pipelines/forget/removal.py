@@ -8,10 +8,11 @@ import dagster as dg
 from pipelines.forget.event_log import compact, delete_runs, going, report_manifests
 from pipelines.forget.layout import Layout, layout
 from pipelines.forget.models import mark_models
-from pipelines.forget.purge import purge, scrub_failures
+from pipelines.forget.purge import purge, purge_checkpoints, scrub_failures
 from pipelines.forget.rewriting import Rewriting
 from pipelines.forget.theirs import ForgetError, Theirs, theirs
 from pipelines.lineage.reading import cohort_of
+from resources.manifests import Place
 from resources.object_store import ObjectStore
 from resources.tombstones import Tombstone, tombstone_of, write_tombstone
 
@@ -76,18 +77,14 @@ def remove(store: ObjectStore, instance: dg.DagsterInstance, found: Theirs, coho
         ForgetError: a run of one of the cohorts is under way.
         StoreConflict: a run of another installation published meanwhile; ask again.
     """
-    if running := going(instance, found.cohorts):
-        raise ForgetError(
-            f"{len(running)} runs of {', '.join(found.cohorts)} are under way ({running[0][:8]} in the UI); wait for "
-            "their end, or end them, and ask again: nothing was removed"
-        )
+    _refuse_under_runs(instance, found, "nothing was removed")
     earlier = tombstone_of(store, found.patient)
     tombstone = _tombstone(found, cohort).joined(earlier)
     write_tombstone(store, tombstone)
-    places = layout(store)
-    marked = _rewrite(store, places, found)
-    objects = purge(store, places, found.partitions)
-    touched = [place for place in places.objects if place.partition in found.partitions]
+    # From here on no run of the cohorts starts or publishes; one that began a moment before is seen now.
+    _refuse_under_runs(instance, found, "the patient stays out, but what is there is not removed yet")
+    marked, touched, objects = _emptied(store, found)
+    objects += purge_checkpoints(store)
     runs = delete_runs(instance, touched)
     report_manifests(instance, store, touched)
     compact(instance)
@@ -95,6 +92,33 @@ def remove(store: ObjectStore, instance: dg.DagsterInstance, found: Theirs, coho
     tombstone = tombstone.model_copy(update=done)
     write_tombstone(store, tombstone)
     return Removed(tombstone, objects, tuple(runs))
+
+
+def _refuse_under_runs(instance: dg.DagsterInstance, found: Theirs, so_far: str) -> None:
+    if running := going(instance, found.cohorts):
+        raise ForgetError(
+            f"{len(running)} runs of {', '.join(found.cohorts)} are under way or queued ({running[0][:8]} in the UI); "
+            f"wait for their end, or end them, and ask again: {so_far}"
+        )
+
+
+def _emptied(store: ObjectStore, found: Theirs) -> tuple[set[str], list[Place], int]:
+    """Remove rows and objects until there is nothing left to be deleted: a run elsewhere may have written meanwhile.
+
+    Returns:
+        Places marked, places of the patient's partitions, and number of objects deleted.
+    """
+    marked: set[str] = set()
+    touched: dict[Place, None] = {}
+    objects = 0
+    while True:
+        places = layout(store)
+        marked.update(_rewrite(store, places, found))
+        touched |= dict.fromkeys(place for place in places.objects if place.partition in found.partitions)
+        deleted = purge(store, places, found.partitions)
+        if not deleted:
+            return marked, list(touched), objects
+        objects += deleted
 
 
 def _rewrite(store: ObjectStore, places: Layout, found: Theirs) -> list[str]:

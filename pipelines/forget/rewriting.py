@@ -8,13 +8,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.forget.layout import Layout
+from pipelines.forget.schemas import as_written
 from pipelines.forget.theirs import Theirs
 from pipelines.lineage.reading import Reader
 from resources.manifests import Place, pointer_version, read_pointer, table_from, write_manifest
 from resources.object_store import ObjectStore
+from resources.stage_run import MUST_RETRAIN
 
-# Field of a pointer that keeps its stage from being fresh; the next run's pointer has none.
-MUST_RETRAIN = "must_retrain"
 STATUSES = ("ok", "needs_review", "rejected", "failed")
 
 
@@ -83,7 +83,7 @@ class Rewriting:
                 self._point(place, {**pointer, "parents": parents})
 
     def _publish(self, place: Place, pointer: dict[str, Any], table: pa.Table, record: dict[str, Any]) -> None:
-        digest = write_manifest(self.store, place, table)
+        digest = write_manifest(self.store, place, as_written(place.stage, table))
         self._point(place, {**pointer, **record, "digest": digest, "rows": table.num_rows})
         first, _ = self.moved.get(str(place), (pointer["digest"], digest))
         self.moved[str(place)] = (first, digest)

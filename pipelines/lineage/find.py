@@ -15,6 +15,8 @@ Kind = Literal["pair", "radiograph", "file", "patient"]
 SHORTEST = 8
 # Length of a pair's or a radiograph's id.
 WHOLE = 32
+# Characters of a wrong id that an error repeats.
+LONGEST_SHOWN = 200
 # Column and manifest that each kind of id stands in.
 COLUMNS: dict[Kind, str] = {"pair": "pair_id", "radiograph": "radiograph_id", "file": "file_digest"}
 IDS = (
@@ -48,14 +50,23 @@ def find(reader: Reader, text: str) -> Found:
     Raises:
         LineageError: nothing has it, or more than one thing does.
     """
-    path = Path(text).expanduser()
-    if path.is_file():
+    path = _file(text)
+    if path is not None:
         found = _by_id(reader, digest_of(path.read_bytes()), ("file",))
         missing = "no radiograph of the store was made from this file; its bytes are compared, not its name"
         return _single(found, missing)
     if not re.fullmatch(rf"[0-9a-fA-F]{{{SHORTEST},64}}", text):
-        raise LineageError(f"{text!r} is no id and no file that is there; {IDS}")
+        raise LineageError(f"{text[:LONGEST_SHOWN]!r} is no id and no file that is there; {IDS}")
     return _single(_by_id(reader, text.lower(), ("pair", "radiograph", "file")), f"nothing has the id {text}; {IDS}")
+
+
+def _file(text: str) -> Path | None:
+    try:
+        path = Path(text).expanduser()
+        return path if path.is_file() else None
+    except (OSError, RuntimeError):
+        # Too long for a path, in a folder that may not be looked into, or `~` of nobody.
+        return None
 
 
 def find_patient(reader: Reader, pseudonyms: list[str]) -> Found:

@@ -70,7 +70,8 @@ class PseudoPairs(_Stored):
 
     Raises:
         FileNotFoundError: the cohort has no pairs in this store.
-        ValueError: the split has none, or lungs were to be exchanged in another split than train.
+        ValueError: the split has none, lungs were to be exchanged in another split than train, or by a reference lung
+            that is newer than the pairs.
         CorruptArtifact: an artefact of an item is missing or altered (when the item is asked for).
     """
 
@@ -92,14 +93,14 @@ class PseudoPairs(_Stored):
         objects = ObjectStore(str(store), storage_options or {})
         names = ["id", "label", "artifact", "artifact_digest", *([BOXES] if boxes else [])]
         columns = [f"{side}_{name}" for side in SIDES for name in names]
-        table = pair_rows(objects, cohort, split, columns).table
+        table = pair_rows(objects, cohort, split, [*columns, *(["reference"] if lung_swap else [])]).table
         super().__init__(table, ArtifactReader(objects, check, cache_mib), lesions)
         self._boxes = boxes
         self._exchange: Exchange | None = None
         if lung_swap:
             from pipelines.outside.swapping import exchange_of
 
-            self._exchange = exchange_of(objects, cohort)
+            self._exchange = exchange_of(objects, cohort, table["reference"].unique().to_pylist())
 
     def __getitem__(self, index: int) -> Item:
         """The item of a pair.

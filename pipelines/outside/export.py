@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.outside.coco import annotations
-from pipelines.outside.export_files import remove_others, unchanged, write_radiographs
+from pipelines.outside.export_files import lies_in, remove_others, unchanged, write_radiographs
 from pipelines.outside.export_notice import FRAMES, NOTICE, ExportError, Format, Mark, readme, require_own
 from pipelines.outside.export_tables import SUBJECT, carried_boxes, exported_pairs, radiograph_table
 from pipelines.outside.manifest_rows import beside
@@ -80,9 +80,9 @@ def export_cohort(store: ObjectStore, target: ObjectStore, request: Request) -> 
     Raises:
         ExportError: the folder isn't an export of the same kind, lies in the store, or there are no boxes in the frame.
         FileNotFoundError: a stage has not run yet.
-        ValueError: the split has no row, or shards lie in different frames.
+        ValueError: the split has no row, shards lie in different frames, or pairs are older than the registration.
     """
-    if target.uri("").startswith(store.uri("")):
+    if lies_in(target, store):
         raise ExportError("the folder lies in the store, where only stages write; give another one")
     wanted, manifests = _wanted(store, request)
     mark = Mark(cohort=request.cohort, format=request.format, alignment=request.alignment, split=request.split)
@@ -147,9 +147,12 @@ def _wanted(store: ObjectStore, request: Request) -> tuple[pa.Table, dict[str, s
         raise ExportError("boxes are kept on the canvas and in IT-DPR's frame; give alignment none or it_dpr")
     table, manifests = radiograph_table(store, request.cohort, request.alignment, request.split, request.subjects)
     if request.format == "coco" and request.alignment == "it_dpr":
-        boxes = carried_boxes(store, request.cohort)
+        boxes = carried_boxes(store, request.cohort, table)
         table = beside(table, boxes.table, "radiograph_id", {"boxes": "boxes"})
         manifests |= boxes.manifests
+    if request.format == "folder":
+        # Old pairs are refused before the folder changes.
+        exported_pairs(store, request.cohort, request.alignment, table, request.subjects)
     if request.format == "coco":
         table = table.filter(pc.is_valid(table["boxes"])).drop_columns(["lungs"])
     return table, manifests

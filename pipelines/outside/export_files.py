@@ -1,9 +1,11 @@
 """Pixels of an export: written where they changed, removed where the store no longer has them."""
 
 from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import cv2
+import fsspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -31,6 +33,18 @@ class Written:
 
     table: pa.Table
     damaged: list[str] = field(default_factory=list)
+
+
+def lies_in(target: ObjectStore, store: ObjectStore) -> bool:
+    """Whether a target is the store's root or below it, whatever its address is called: by `file://`, `..`, a link.
+
+    Remote ones of one protocol count as one storage, for what lies behind two endpoints is not known.
+    """
+    (fs, path), (store_fs, root) = (fsspec.core.url_to_fs(one.uri(""), **one.options) for one in (target, store))
+    if target.is_local and store.is_local:
+        real, top = Path(path).resolve(), Path(root)
+        return top.exists() and any(place.exists() and place.samefile(top) for place in (real, *real.parents))
+    return type(fs) is type(store_fs) and PurePosixPath(path).is_relative_to(PurePosixPath(root))
 
 
 def unchanged(wanted: pa.Table, before: pa.Table | None, present: set[str]) -> pa.Table:

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from assets.tables import BOX
-from pipelines.outside.manifest_rows import beside
+from pipelines.outside.manifest_rows import beside, require_current_pairs
 from pipelines.outside.rows import SIDES, Alignment, Rows, pair_rows, radiograph_rows, shard_rows
 from resources.object_store import ObjectStore
 
@@ -56,25 +56,49 @@ def exported_pairs(
     """The pairs of which both sides are exported, with the files of both.
 
     Boxes are told for `it_dpr` alone: the manifest holds them in its frame.
+
+    Raises:
+        FileNotFoundError: `pseudo_pairs` has not run yet.
+        ValueError: a pair with boxes was made from another registration than the radiographs.
     """
     left_out = {name for side in SIDES for name in _hidden(side, alignment, subjects)}
     columns = [name for name in PAIR if name not in left_out]
-    pairs = pair_rows(store, cohort, None, columns)
+    made_from = [f"{side}_artifact_digest" for side in SIDES] if alignment == "it_dpr" else []
+    pairs = pair_rows(store, cohort, None, [*columns, *made_from])
     table = pairs.table
+    for side in SIDES if made_from else ():
+        _require_same(cohort, table[f"{side}_id"], table[f"{side}_artifact_digest"], radiographs)
+    table = table.drop_columns(made_from)
     for side in SIDES:
         table = beside(table, radiographs, f"{side}_id", {"image": f"{side}_image"}, "radiograph_id")
         table = table.filter(pc.is_valid(table[f"{side}_image"]))
     return Rows(table, pairs.manifests)
 
 
-def carried_boxes(store: ObjectStore, cohort: str) -> Rows:
-    """Boxes in the frame of IT-DPR of every radiograph that stands in a pair: `radiograph_id`, `boxes`."""
-    pairs = pair_rows(store, cohort, None, [f"{side}_{name}" for side in SIDES for name in ("id", "boxes")])
+def carried_boxes(store: ObjectStore, cohort: str, radiographs: pa.Table) -> Rows:
+    """Boxes in the frame of IT-DPR of every radiograph that stands in a pair: `radiograph_id`, `boxes`.
+
+    Raises:
+        FileNotFoundError: `pseudo_pairs` has not run yet.
+        ValueError: a pair was made from another registration than the radiographs.
+    """
+    names = ("id", "boxes", "artifact_digest")
+    pairs = pair_rows(store, cohort, None, [f"{side}_{name}" for side in SIDES for name in names])
+    for side in SIDES:
+        _require_same(cohort, pairs.table[f"{side}_id"], pairs.table[f"{side}_artifact_digest"], radiographs)
     sides = [
         pa.table({"radiograph_id": pairs.table[f"{side}_id"], "boxes": pairs.table[f"{side}_boxes"].cast(BOXES)})
         for side in SIDES
     ]
     return Rows(pa.concat_tables(sides).combine_chunks(), pairs.manifests)
+
+
+def _require_same(cohort: str, ids: pa.ChunkedArray, digests: pa.ChunkedArray, radiographs: pa.Table) -> None:
+    """Refuse pairs of which a side that is exported was registered anew since: their boxes lie in another frame."""
+    at = pc.index_in(ids, value_set=radiographs["radiograph_id"].combine_chunks())
+    same = pc.equal(radiographs["artifact_digest"].take(at), digests)
+    # Null is a radiograph that is not exported.
+    require_current_pairs(cohort, pc.all(same, min_count=0).as_py())
 
 
 def _hidden(side: str, alignment: Alignment, subjects: bool) -> Sequence[str]:

@@ -24,7 +24,7 @@ class ManifestReader:
         self.store = store
         self.cohort = cohort
         self.manifests: dict[str, str] = {}
-        self._withdrawn = withdrawn(store)
+        self._withdrawn = withdrawn(store, cohort)
 
     def shards(self) -> list[str]:
         """Partition keys of the cohort's shards, as its reference lung names them.
@@ -84,6 +84,16 @@ def beside(
     for name, shown in columns.items():
         table = table.append_column(shown, other[name].take(at))
     return table
+
+
+def require_current_pairs(cohort: str, current: bool) -> None:
+    """Refuse pairs that were made before what they are shown with.
+
+    Raises:
+        ValueError: they were.
+    """
+    if not current:
+        raise ValueError(f"{cohort}: pairs are older than the registration; run `pseudopair run {cohort}`")
 
 
 def of_split(table: pa.Table, cohort: str, split: str | None) -> pa.Table:

@@ -1,5 +1,6 @@
 """Left and right lung exchanged in a cohort's frame; apart, since it takes seconds to load and few ask for it."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy.typing as npt
 
 from assets.pairing.frames import Frame
 from assets.pairing.lung_swap import LungSwap, lung_swap, swapped, swapped_boxes
+from pipelines.outside.manifest_rows import require_current_pairs
 from resources.manifests import Place, read_artifact, require_current
 from resources.object_store import ObjectStore
 
@@ -30,12 +32,20 @@ class Exchange:
         return swapped_boxes(boxes, self.swap)
 
 
-def exchange_of(store: ObjectStore, cohort: str) -> Exchange:
+def exchange_of(store: ObjectStore, cohort: str, made_for: Collection[str]) -> Exchange:
     """The exchange of a cohort's reference frame.
 
+    Args:
+        store: the object store.
+        cohort: the cohort's name.
+        made_for: keys of the reference lungs that the pairs were made for.
+
     Raises:
+        ValueError: the pairs were made for another reference lung.
         FileNotFoundError: the cohort has no reference lung yet.
         CorruptArtifact: its artefact is missing or altered.
     """
-    _, table = require_current(store, Place("reference_lung", cohort), ["artifact", "artifact_digest"])
-    return Exchange(lung_swap(read_artifact(store, table.to_pylist()[0])["lungs"]))
+    _, table = require_current(store, Place("reference_lung", cohort), ["key", "artifact", "artifact_digest"])
+    (reference,) = table.to_pylist()
+    require_current_pairs(cohort, set(made_for) <= {reference["key"]})
+    return Exchange(lung_swap(read_artifact(store, reference)["lungs"]))

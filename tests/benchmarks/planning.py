@@ -1,7 +1,9 @@
 """How long it takes to find out what is to be done: ``python -m tests.benchmarks.planning``.
 
-Plans cohorts of 1,000, 10,000 and 112,120 radiographs from their manifests to their registrations and pairs, with tiny
+Plans cohorts of 1,000, 10,000 and 112,120 radiographs from their table to their registrations and pairs, with tiny
 artefacts and no pixels: unchanged, and with every hundredth radiograph changed (so that every shard is touched).
+The radiographs are planned from a table in memory with given sizes and stamps of files, so that no storage is asked
+for these; they lie in a store of their own, and the other stages start from manifests made for them.
 What a changed row costs is one tiny artefact a stage; Dagster's own time to launch a run is not in the figures. Each
 is planned in a process of its own, whose peak memory counts all that it holds, imported libraries too. Ends with one
 line of JSON: rows -> figures. Progress goes to standard error.
@@ -76,7 +78,8 @@ def _here(folder: Path, rows: int, phase: str) -> dict[str, Any]:
 
     from resources.object_store import ObjectStore
     from tests.benchmarks.planning_cohort import unflushed
-    from tests.benchmarks.planning_stages import plan, write_radiographs
+    from tests.benchmarks.planning_sources import ingested
+    from tests.benchmarks.planning_stages import joined, plan, write_radiographs
 
     store, changed = ObjectStore(str(folder / "store")), 0
     if phase != "unchanged":
@@ -84,12 +87,14 @@ def _here(folder: Path, rows: int, phase: str) -> dict[str, Any]:
             changed = write_radiographs(store, rows, EVERY if phase == "changed" else None)
     # Else the first measured write would wait for all that was made ready.
     os.sync()
+    sources, every = ObjectStore(str(folder / "sources")), EVERY if phase == "changed" else None
     if phase == "ready":
         with unflushed():
+            ingested(sources, rows)
             done = plan(store, rows, first=True)
         os.sync()
     else:
-        done = plan(store, rows)
+        done = joined(ingested(sources, rows, every), plan(store, rows))
     return {
         **asdict(done),
         "changed": changed,

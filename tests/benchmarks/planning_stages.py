@@ -81,12 +81,18 @@ class Seconds:
     computed: int
 
 
+def joined(one: Seconds, other: Seconds) -> Seconds:
+    """Figures of stages planned one after the other."""
+    seconds, processor = {**one.seconds, **other.seconds}, one.processor + other.processor
+    return Seconds(seconds, processor, one.computed + other.computed)
+
+
 def write_radiographs(store: ObjectStore, rows: int, every: int | None = None) -> int:
     """Publish the radiographs of a cohort, each `every`-th changed; how many those are."""
     changed = range(0, rows, every) if every else range(0)
     for shard in range(shards_of(rows)):
         numbers = range(shard * SHARD_ROWS, min(rows, (shard + 1) * SHARD_ROWS))
-        run = _run(store, "radiographs", "1", _shard(rows, shard))
+        run = opened(store, "radiographs", "1", shard_name(rows, shard))
         content = radiographs(numbers, set(changed) & set(numbers))
         run.finish(Brought(content, len(numbers), 0, 0), RADIOGRAPHS, {})
     return len(changed)
@@ -107,21 +113,22 @@ def plan(store: ObjectStore, rows: int, *, first: bool = False) -> Seconds:
         if stage in MODELS:
             _keep_model(store, stage)
         elif stage == "pseudo_pairs":
-            computed += pair(_run(store, stage, PAIRS_VERSION, COHORT))
+            computed += pair(opened(store, stage, PAIRS_VERSION, COHORT))
         else:
             shards = range(shards_of(rows))
-            computed += sum(_shard_planned(store, stage, _shard(rows, shard), first=first) for shard in shards)
+            computed += sum(_shard_planned(store, stage, shard_name(rows, shard), first=first) for shard in shards)
         seconds[stage] = time.perf_counter() - started
     return Seconds(dict(seconds), time.process_time() - processor, computed)
 
 
-def _shard(rows: int, number: int) -> str:
+def shard_name(rows: int, number: int) -> str:
+    """Partition of a shard by its number."""
     return f"{COHORT}/{number:0{len(str(shards_of(rows) - 1))}d}"
 
 
 def _keep_model(store: ObjectStore, stage: str) -> None:
     schema, upstream = MODELS[stage]
-    run = _run(store, stage, "1", COHORT)
+    run = opened(store, stage, "1", COHORT)
     for name in upstream:
         if name in MODELS:
             run.model(name)
@@ -132,7 +139,7 @@ def _keep_model(store: ObjectStore, stage: str) -> None:
 
 def _shard_planned(store: ObjectStore, stage: str, partition: str, *, first: bool) -> int:
     each = PER_IMAGE[stage]
-    run = _run(store, stage, each.version, partition)
+    run = opened(store, stage, each.version, partition)
     settings = run.settings(each.settings)
     if first:
         done = finished(run, each.plan(run, settings), each.schema)
@@ -144,7 +151,8 @@ def _shard_planned(store: ObjectStore, stage: str, partition: str, *, first: boo
     return done.computed
 
 
-def _run(store: ObjectStore, stage: str, version: str, partition: str) -> StageRun:
+def opened(store: ObjectStore, stage: str, version: str, partition: str) -> StageRun:
+    """A run of a stage as `stage_run` opens it."""
     return StageRun(
         store=store,
         stage=stage,

@@ -27,7 +27,11 @@ def test_the_last_line_is_the_figures(monkeypatch: pytest.MonkeyPatch, capsys: p
     main()
     lines = capsys.readouterr().out.splitlines()
     figures = json.loads(lines[-1])
-    assert set(figures) == {"pairs_s", "pairs_s_unchecked", "png_pairs_s", "cpu_ms", "ratio", "workers"}
+    assert set(figures) == {
+        *("pairs_s", "pairs_s_0", "pairs_s_1", "pairs_s_unchecked", "png_pairs_s"),
+        *("cpu_ms", "ratio", "workers"),
+    }
+    assert figures["pairs_s"] == max(figures["pairs_s_0"], figures["pairs_s_1"])
     assert all(value > 0 for value in figures.values())
     assert figures["ratio"] == pytest.approx(figures["pairs_s"] / figures["png_pairs_s"], abs=0.01)
     assert figures["workers"] == 1

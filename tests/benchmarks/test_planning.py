@@ -1,4 +1,7 @@
 import json
+import subprocess
+import sys
+from typing import Any
 
 import pytest
 
@@ -10,10 +13,19 @@ pytestmark = pytest.mark.timeout(300)
 ROWS = 250
 
 
+def measured_apart(rows: int) -> dict[str, Any]:
+    # The system counts what a process held before it became another program: a child of this process, which has run
+    # other tests and holds their memory, would seem to need as much.
+    code = f"import json; from tests.benchmarks.planning import elsewhere; print(json.dumps(elsewhere({rows})))"
+    printed = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True).stdout
+    figures: dict[str, Any] = json.loads(printed.splitlines()[-1])
+    return figures
+
+
 def test_the_last_line_tells_what_planning_took(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    figures = planning.elsewhere(ROWS)
+    figures = measured_apart(ROWS)
     monkeypatch.setattr("sys.argv", ["planning", "--sizes", str(ROWS)])
     monkeypatch.setattr(planning, "elsewhere", {ROWS: figures}.__getitem__)
     planning.main()
@@ -22,11 +34,11 @@ def test_the_last_line_tells_what_planning_took(
     assert line == {str(ROWS): {name: figures[name] for name in ("seconds", "seconds_1pct", "peak_mib")}}
     assert 0 < line[str(ROWS)]["seconds"] < 60
     assert 100 < line[str(ROWS)]["peak_mib"] < 1024
-    assert all(f"\n{stage} " in printed for stage in ORDER)
+    assert all(f"\n{stage} " in printed for stage in ("radiographs", *ORDER))
     same, touched = figures["phases"]
-    # Three stages of each of three changed radiographs, and the pairs that they are in.
+    # Three changed radiographs, three stages of each, and the pairs that they are in.
     assert (touched["changed"], same["computed"]) == (3, 0)
-    assert 9 < touched["computed"] < 9 + 3 * 4
+    assert 12 < touched["computed"] < 12 + 3 * 4
 
 
 def test_only_a_changed_radiograph_has_another_key() -> None:

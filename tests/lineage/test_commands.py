@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from assets.radiographs.identity import pseudonym
 from pipelines.cli import app
+from pipelines.commands.common import shown
 from pipelines.patients import pseudonyms
 from resources.home import DATA_VARIABLE, STORE_VARIABLE, patient_key
 from resources.manifests import Place, read_pointer
@@ -21,6 +22,12 @@ from tests.lineage.test_answer import rewrite
 
 NORMAL, ABNORMAL = 0, 1
 SOURCE_ID = "Jane Doe, 1970"
+
+
+@pytest.fixture(autouse=True)
+def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The console takes COLUMNS for good where it is set when the module is loaded, as pytest-xdist does.
+    monkeypatch.setattr(shown, "width", 300)
 
 
 @pytest.fixture
@@ -37,7 +44,7 @@ def installed(made: MadeUp, home: Path, monkeypatch: pytest.MonkeyPatch) -> Made
 
 
 def call(*arguments: str) -> tuple[int, str]:
-    done = CliRunner().invoke(app, list(arguments), env={"COLUMNS": "300"})
+    done = CliRunner().invoke(app, list(arguments))
     return done.exit_code, done.output
 
 
@@ -75,6 +82,8 @@ def test_a_patient_is_asked_for_by_source_id_or_pseudonym(installed: MadeUp) -> 
         (["lineage", "0" * 32, "--patient", "x"], "give a pair, a radiograph or a file"),
         (["lineage", "0" * 32, "--format", "html"], "name it with --out PATH"),
         (["lineage", "0" * 32], "nothing has the id"),
+        (["lineage", "x" * 5000], "is no id and no file that is there"),
+        (["lineage", "~nobody-of-that-name/x.png"], "is no id and no file that is there"),
         (["lineage", "--patient", " "], "patient_id: expected the source's id"),
         (["lineage", "--patient", "nobody"], "no radiograph of the store is of that patient"),
         (["forget"], "give a patient, or --list"),

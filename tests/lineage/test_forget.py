@@ -7,18 +7,23 @@ import pyarrow as pa
 import pytest
 
 from assets.pictures import to_png
+from pipelines.forget import removal
 from pipelines.forget.event_log import PARTITION_TAG
-from pipelines.forget.layout import layout
+from pipelines.forget.layout import Layout, layout
+from pipelines.forget.purge import purge
 from pipelines.forget.removal import Removed, find_theirs, remove
-from pipelines.forget.rewriting import MUST_RETRAIN
+from pipelines.forget.schemas import SCHEMAS, as_written
 from pipelines.forget.theirs import ForgetError, Theirs
 from pipelines.lineage.fitted_on import FITTED_STAGES, fitted_keys
+from pipelines.stages import STAGE_NAMES
 from resources.arrays import encode
 from resources.fitted import keep_or_fit
-from resources.incremental import Outcome
+from resources.incremental import Outcome, Refreshed
 from resources.manifests import Place, read_artifact, read_pointer, require_current, table_bytes
 from resources.object_store import ObjectStore
-from resources.tombstones import tombstone_of, tombstones, withdrawn
+from resources.partitions import SHARDS
+from resources.stage_run import MUST_RETRAIN, StageRun, Store, removals, stage_run
+from resources.tombstones import Tombstone, tombstone_of, tombstones, withdrawn, write_tombstone
 from tests.lineage.made_up import MadeUp
 from tests.lineage.scan import pixels_of, traces
 from tests.lineage.test_answer import rewrite
@@ -97,12 +102,14 @@ def test_everything_of_everybody_else_stays(made: MadeUp, instance: dg.DagsterIn
     found, _, _ = forgotten(made, instance, index)
     after = contents(made.store)
     assert before.keys() - after.keys() == ({"reference_lung@made"} if index == REFERENCE else set())
-    for name, (_, table) in after.items():
+    for name, (pointer, table) in after.items():
         others = [row for row in before[name][1].to_pylist() if not _names(row, made, index)]
         if name.partition("@")[0] not in FITTED_STAGES:
             assert table.to_pylist() == others
             # The next run's manifest, byte by byte.
-            assert table_bytes(table) == table_bytes(pa.Table.from_pylist(others, table.schema))
+            stage, _, partition = name.partition("@")
+            data = made.store.read(Place(stage, partition).manifest(pointer["digest"]))
+            assert data == table_bytes(pa.Table.from_pylist(others, SCHEMAS[stage])), name
         for row in table.to_pylist():
             if row["artifact"]:
                 read_artifact(made.store, row)
@@ -297,6 +304,147 @@ def test_a_run_of_another_cohort_is_no_hindrance(made: MadeUp, instance: dg.Dags
     tags = {PARTITION_TAG: "other/0"}
     instance.add_run(dg.DagsterRun("job", run_id=dg_id(1), status=dg.DagsterRunStatus.STARTED, tags=tags))
     assert forgotten(made, instance, TRAINED)[2].runs == ()
+
+
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.CANCELING])
+def test_a_run_that_is_yet_to_start_or_to_end_is_waited_for(
+    made: MadeUp, instance: dg.DagsterInstance, status: dg.DagsterRunStatus
+) -> None:
+    tags = {PARTITION_TAG: "made"}
+    instance.add_run(dg.DagsterRun("job", run_id=dg_id(1), status=status, tags=tags))
+    with pytest.raises(ForgetError, match=r"under way or queued .*nothing was removed"):
+        forgotten(made, instance, TRAINED)
+
+
+def test_a_run_that_starts_while_the_tombstone_is_written_is_seen(
+    made: MadeUp, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def written(store: ObjectStore, tombstone: Tombstone) -> None:
+        write_tombstone(store, tombstone)
+        run = dg.DagsterRun("job", run_id=dg_id(1), status=dg.DagsterRunStatus.STARTED, tags={PARTITION_TAG: "made"})
+        instance.add_run(run)
+
+    before = made.store.stamps("stages")
+    with monkeypatch.context() as patched:
+        patched.setattr(removal, "write_tombstone", written)
+        with pytest.raises(ForgetError, match="the patient stays out, but what is there is not removed yet"):
+            forgotten(made, instance, TRAINED)
+    assert made.store.stamps("stages") == before
+    assert [stone.completed_at for stone in tombstones(made.store)] == [""]
+    instance.delete_run(dg_id(1))
+    assert forgotten(made, instance, TRAINED)[2].tombstone.completed_at
+
+
+def test_what_is_written_during_a_removal_is_found_by_another_pass(
+    made: MadeUp, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = forgotten_before(made, TRAINED)
+    place = Place("registered_radiographs", made.shard(TRAINED))
+    pointer = made.store.read(f"{place.folder}/CURRENT.json")
+    whole = {path: made.store.read(path) for path in layout(made.store).objects[place]}
+    late = [True]
+
+    def purged(store: ObjectStore, places: Layout, partitions: tuple[str, ...]) -> int:
+        deleted = purge(store, places, partitions)
+        if late:
+            late.clear()
+            # A run of another machine, which had begun before, publishes what it has.
+            for path, data in whole.items():
+                store.write(path, data)
+            store.write(f"{place.folder}/CURRENT.json", pointer)
+        return deleted
+
+    monkeypatch.setattr(removal, "purge", purged)
+    remove(made.store, instance, seen[0])
+    assert late == []
+    assert traces(made.store, *seen) == []
+
+
+def open_run(store: ObjectStore, cohort: str = "made") -> StageRun:
+    """A run of a stage that has begun."""
+    begun = removals(store, cohort)
+    return StageRun(store, "lung_masks", "1", f"{cohort}/1", cohort, {}, {}, "run", lambda line: None, removals=begun)
+
+
+def published(run: StageRun) -> None:
+    run.finish(Refreshed([], 0, 0, 0, 0.0), SCHEMAS[run.stage], {})
+
+
+def test_what_began_before_a_removal_publishes_nothing_and_what_begins_after_it_does(
+    made: MadeUp, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    early, elsewhere, refused = open_run(made.store), open_run(made.store, "other"), []
+
+    def purged(store: ObjectStore, places: Layout, partitions: tuple[str, ...]) -> int:
+        for begin in (lambda: open_run(store), lambda: published(early)):
+            with pytest.raises(dg.Failure, match=r"a patient is being removed from made, .* --list`"):
+                begin()
+            refused.append(begin)
+        return purge(store, places, partitions)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(removal, "purge", purged)
+        forgotten(made, instance, TRAINED)
+    assert refused
+    before = read_pointer(made.store, early.place)
+    with pytest.raises(dg.Failure, match="a patient was removed from made while lung_masks@made/1 ran") as failed:
+        published(early)
+    assert failed.value.allow_retries is False
+    assert read_pointer(made.store, early.place) == before
+    for run in (elsewhere, open_run(made.store)):
+        published(run)
+        assert (read_pointer(made.store, run.place) or {})["rows"] == 0
+
+
+def test_a_removal_between_the_drawing_and_the_publishing_is_seen(made: MadeUp) -> None:
+    run = open_run(made.store)
+    before = read_pointer(made.store, run.place)
+
+    def drawn() -> dict[str, bytes]:
+        write_tombstone(made.store, Tombstone(patient="a" * 24, withdrawn_at="now", cohorts=("made",)))
+        return {}
+
+    with pytest.raises(dg.Failure, match="a patient is being removed from made"):
+        run.finish(Refreshed([], 0, 0, 0, 0.0), SCHEMAS[run.stage], {}, drawn)
+    assert read_pointer(made.store, run.place) == before
+
+
+def test_a_stage_is_refused_before_it_begins_while_a_removal_is_not_complete(local_store: ObjectStore) -> None:
+    began: list[str] = []
+
+    @dg.asset(name="lung_masks", partitions_def=SHARDS)
+    def stage(context: dg.AssetExecutionContext, store: Store) -> None:
+        with stage_run(context, store, "1") as run:
+            began.append(run.partition)
+
+    def ran() -> bool:
+        given = {"store": Store(root=local_store.root)}
+        return dg.materialize([stage], partition_key="phantom/0", resources=given, raise_on_error=False).success
+
+    stone = Tombstone(patient="a" * 24, withdrawn_at="2026-01-01T00:00:00+00:00", cohorts=("nih",))
+    write_tombstone(local_store, stone)
+    assert ran()
+    write_tombstone(local_store, stone.model_copy(update={"cohorts": ("nih", "phantom")}))
+    assert not ran()
+    # The stage itself has not failed.
+    assert local_store.stamps("stages") == {}
+    write_tombstone(local_store, stone.model_copy(update={"cohorts": ("phantom",), "completed_at": "2026"}))
+    assert ran()
+    assert began == ["phantom/0"] * 2
+
+
+def test_what_a_removal_marked_is_not_taken_as_it_is(made: MadeUp) -> None:
+    run = open_run(made.store)
+    pointer = {"settings": run.settings_used, "version": run.version}
+    assert run.set_as(pointer)
+    assert not run.set_as({**pointer, MUST_RETRAIN: "a patient withdrew"})
+
+
+def test_every_stage_has_its_schema_and_other_columns_are_left_as_they_are() -> None:
+    assert tuple(SCHEMAS) == STAGE_NAMES
+    old = pa.table({"key": ["a"], "column of an earlier version": [1]})
+    assert as_written("lung_masks", old).equals(old)
+    assert as_written("no stage", old).equals(old)
 
 
 def dg_id(number: int) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 import cv2
@@ -21,6 +22,7 @@ SCHEMAS = {
     "prealigned_radiographs": PREALIGNED,
     "registered_radiographs": REGISTERED,
 }
+REFERENCE = "reference"
 COUNTS = {"planned": 0, "computed": 0, "reused": 0, "ok": 0, "needs_review": 0, "rejected": 0, "failed": 0}
 
 
@@ -49,6 +51,13 @@ class Cohort:
     def row(self, stage: str, radiograph: str) -> Row:
         return next(row for row in self.rows[stage] if row["radiograph_id"] == radiograph)
 
+    def pair_anew(self, *radiographs: Row) -> None:
+        """Let the pairs name the registered rows as they are now."""
+        for row, pair in product(radiographs, self.pairs):
+            for side in ("abnormal", "normal"):
+                if pair[f"{side}_id"] == row["radiograph_id"]:
+                    pair |= {f"{side}_{name}": row[name] for name in ("key", "artifact", "artifact_digest")}
+
     def publish(self) -> None:
         """Write the manifests as the rows now say."""
         for stage, rows in self.rows.items():
@@ -67,7 +76,7 @@ class Cohort:
         place = Place("reference_lung", self.name).artifact("reference")
         data = encode({"lungs": lungs_of(self.size)}, {})
         self.store.write(place, data)
-        return {"key": "reference", "status": "ok", "artifact": place, "artifact_digest": digest_of(data)}
+        return {"key": REFERENCE, "status": "ok", "artifact": place, "artifact_digest": digest_of(data)}
 
     def _frame(self) -> dict[str, str]:
         return {f"reference_lung@{self.name}": "0", f"registration_model@{self.name}": "0"}
@@ -198,4 +207,4 @@ def _pair(abnormal: Row, normal: Row, size: int) -> Row:
         )
     }
     made = {"policy": "random", "split": abnormal["split"], "similarity_before": 0.5, "similarity_after": 0.75}
-    return {"pair_id": pair, **sides, **made, "key": pair, "status": "ok", "reason": ""}
+    return {"pair_id": pair, **sides, **made, "reference": REFERENCE, "key": pair, "status": "ok", "reason": ""}

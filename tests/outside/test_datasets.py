@@ -166,6 +166,14 @@ def test_patients_who_withdrew_are_not_given_even_while_they_are_still_being_rem
     assert named == {row["abnormal_id"] for row in local.pairs} - {gone["radiograph_id"], also}
 
 
+def test_who_withdrew_from_another_cohort_only_is_given(local: Cohort) -> None:
+    patients = [local.rows[REGISTERED][number]["patient"] for number in (1, 3)]
+    for patient, cohort in zip(patients, ("elsewhere", local.name), strict=True):
+        write_tombstone(local.store, Tombstone(patient=patient, withdrawn_at="2026-01-01T00:00:00Z", only_in=(cohort,)))
+    shown = {item["radiograph_id"] for item in radiographs_of(local, None)}
+    assert {row["radiograph_id"] for row in local.rows[REGISTERED] if row["patient"] != patients[1]} == shown
+
+
 def test_shards_of_two_frames_are_not_mixed(local: Cohort, local_store: ObjectStore) -> None:
     place = "stages/registered_radiographs/made_up/1/CURRENT.json"
     text = local_store.read(place).replace(b'"registration_model@made_up": "0"', b'"registration_model@made_up": "1"')
@@ -317,3 +325,14 @@ def test_the_same_seeds_exchange_the_same_lungs(large: Cohort, workers: int) -> 
 def test_lungs_are_exchanged_for_training_alone(large: Cohort, split: str | None) -> None:
     with pytest.raises(ValueError, match="lung_swap is for training alone"):
         pairs_of(large, split, lung_swap=True)
+
+
+def test_lungs_are_not_exchanged_by_a_reference_that_is_newer_than_the_pairs(large: Cohort) -> None:
+    assert len(pairs_of(large, lung_swap=True))
+    large.pairs[0]["reference"] = "the one before"
+    large.publish()
+    with pytest.raises(
+        ValueError, match="made_up: pairs are older than the registration; run `pseudopair run made_up`"
+    ):
+        pairs_of(large, lung_swap=True)
+    assert len(pairs_of(large))

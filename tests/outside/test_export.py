@@ -127,6 +127,7 @@ def test_only_what_changed_is_written_again(cohort: Cohort, target: ObjectStore,
     source = cohort.rows[REGISTERED][3]
     changed["artifact"], changed["artifact_digest"] = source["artifact"], source["artifact_digest"]
     relabelled["split"] = "test"
+    cohort.pair_anew(changed)
     cohort.publish()
     stamps = {path: path.stat().st_mtime_ns for path in tmp_path.glob("exported/images/**/*.png")}
     done = run(cohort, target)
@@ -225,9 +226,41 @@ def test_an_export_of_another_kind_is_refused(cohort: Cohort, target: ObjectStor
     assert contents(target) == before
 
 
-def test_nothing_is_exported_into_the_store(cohort: Cohort) -> None:
+@pytest.mark.parametrize(
+    "address", ["{store}/exported", "{store}", "file://{store}/new", "{store}/../{name}/a", "{link}/a"]
+)
+def test_nothing_is_exported_into_the_store(cohort: Cohort, tmp_path: Path, address: str) -> None:
+    root = Path(cohort.store.root)
+    link = tmp_path / "link"
+    link.symlink_to(root / "stages")
+    before = contents(cohort.store)
     with pytest.raises(ExportError, match="lies in the store"):
-        run(cohort, ObjectStore(f"{cohort.store.root}/exported"))
+        run(cohort, ObjectStore(address.format(store=root, name=root.name, link=link)))
+    assert contents(cohort.store) == before
+
+
+def test_nothing_is_exported_into_a_remote_store(s3_store: ObjectStore) -> None:
+    cohort = synthetic(s3_store)
+    other_name = s3_store.root.replace("s3://", "s3a://")
+    with pytest.raises(ExportError, match="lies in the store"):
+        run(cohort, ObjectStore(f"{other_name}//exported", s3_store.options))
+
+
+@pytest.mark.parametrize("layout", ["folder", "coco"])
+def test_boxes_of_another_registration_are_not_exported_with_its_images(
+    cohort: Cohort, target: ObjectStore, layout: str
+) -> None:
+    changed, source = cohort.rows[REGISTERED][1], cohort.rows[REGISTERED][3]
+    changed["artifact"], changed["artifact_digest"] = source["artifact"], source["artifact_digest"]
+    cohort.publish()
+    with pytest.raises(
+        ValueError, match=r"made_up: pairs are older than the registration; run `pseudopair run made_up`"
+    ):
+        run(cohort, target, format=layout)
+    assert contents(target) == {}
+    cohort.pair_anew(changed)
+    cohort.publish()
+    assert run(cohort, target, format=layout).written
 
 
 def test_own_files_beside_the_export_stay(cohort: Cohort, target: ObjectStore) -> None:
@@ -298,11 +331,13 @@ def test_after_a_kill_no_pixels_pass_for_those_before(
     changed, other = cohort.rows[REGISTERED][1], cohort.rows[REGISTERED][3]
     own = changed["artifact"], changed["artifact_digest"]
     changed["artifact"], changed["artifact_digest"] = other["artifact"], other["artifact_digest"]
+    cohort.pair_anew(changed)
     cohort.publish()
     with pytest.MonkeyPatch.context() as patched:
         killed(cohort, target, patched, at)
     # The store goes back to what was exported first.
     changed["artifact"], changed["artifact_digest"] = own
+    cohort.pair_anew(changed)
     cohort.publish()
     run(cohort, target)
     assert contents(target) == contents(whole)

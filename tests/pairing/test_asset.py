@@ -17,7 +17,15 @@ from assets.pairing.frame_boxes import boxes_in_frame
 from assets.pairing.frames import FrameRows, Read
 from assets.prealignment.warp import dequantize
 from resources.arrays import Arrays, decode
-from resources.manifests import Place, fingerprint, read_artifact, read_manifest, read_pointer, table_bytes
+from resources.manifests import (
+    Place,
+    fingerprint,
+    read_artifact,
+    read_manifest,
+    read_pointer,
+    table_bytes,
+    write_manifest,
+)
 from resources.stage_run import StageRun
 from tests.pairing.made_up import MadeUp, person
 
@@ -279,9 +287,12 @@ def relabel(made_up: MadeUp, column: str, value: str) -> str:
     for row in rows:
         if row["radiograph_id"] == victim["radiograph_id"]:
             row[column] = value
-    # The manifest changes under the digest that later stages name.
-    path = place.manifest(pointer["digest"])
-    made_up.store.write(path, table_bytes(pa.Table.from_pylist(rows, schema=table.schema)))
+    # Later stages are said to have been made from what it is now.
+    digest = write_manifest(made_up.store, place, pa.Table.from_pylist(rows, schema=table.schema))
+    for path in made_up.store.find("stages"):
+        if path.endswith("CURRENT.json"):
+            text = made_up.store.read(path)
+            made_up.store.write(path, text.replace(pointer["digest"].encode(), digest.encode()))
     return str(victim["radiograph_id"])
 
 
@@ -309,3 +320,20 @@ def test_joined_rows_have_what_frames_are_made_of_and_little_else(made_up: MadeU
         asset_frames.FRAME_STAGES, (one.radiograph, one.lungs, one.prealigned, one.registered), strict=True
     ):
         assert tuple(row) == asset_frames.FRAME_COLUMNS[stage]
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_an_altered_manifest_of_pairs_is_not_published_again(made_up: MadeUp, same: bool) -> None:
+    made_up.pair()
+    pairs = made_up.pairs()
+    place, digest = Place("pseudo_pairs", made_up.cohort), made_up.pointer()["digest"]
+    sound = read_manifest(made_up.store, place)
+    assert sound is not None
+    wrong = sound.set_column(
+        sound.column_names.index("similarity_after"), "similarity_after", pa.array([9.0] * len(pairs), pa.float32())
+    ).cast(sound.schema)
+    made_up.store.write(place.manifest(digest), table_bytes(wrong))
+    assert made_up.pair(**({} if same else {"flag_dice_below": 0.5})).success
+    again = made_up.pairs()
+    for name in ("pair_id", "similarity_after"):
+        assert [pair[name] for pair in again] == [pair[name] for pair in pairs]

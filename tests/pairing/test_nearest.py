@@ -1,6 +1,7 @@
 """Nearest partners against a search by hand, with and without a limit of uses."""
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
@@ -77,3 +78,24 @@ def test_a_patient_with_more_radiographs_than_are_looked_at_first_is_still_serve
     patients[-2:] = 1
     pairs = nearest_pairs(np.array([0]), np.arange(1, 40), patients, 3, vectors)
     assert pairs.tolist() == [[0, 38], [0, 39]]
+
+
+@pytest.mark.parametrize("block", [1, 40, 10**6])
+def test_where_many_want_the_same_all_are_served_and_few_distances_are_held_at_once(
+    monkeypatch: pytest.MonkeyPatch, block: int
+) -> None:
+    give, held = nearest._give, []
+
+    def noted(*given: Any) -> None:  # noqa: ANN401
+        held.append(given[-1].size)
+        give(*given)
+
+    monkeypatch.setattr(nearest, "BLOCK", block)
+    monkeypatch.setattr(nearest, "_give", noted)
+    vectors = np.random.default_rng(0).normal(size=(80, 3)).astype(np.float32)
+    vectors[:40] = vectors[0]
+    pairs = nearest_pairs(np.arange(40), np.arange(40, 80), np.arange(80), 1, vectors, 1)
+    assert sorted(pairs[:, 0].tolist()) == list(range(40))
+    assert sorted(pairs[:, 1].tolist()) == list(range(40, 80))
+    # one row at least
+    assert max(held) <= max(block, 40)

@@ -17,7 +17,7 @@ from resources.object_store import ObjectStore
 REPOSITORY = Path(__file__).resolve().parents[2]
 KEY = "a key for the tests only"
 OWN_VARIABLES = ("PSEUDOPAIR_", "DAGSTER_", "AWS_")
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 240
 
 
 class Installation:

@@ -1,10 +1,15 @@
 """A patient of a finished installation is removed through the console, and the cohort run again."""
 
+import os
+import subprocess
+import sys
+from collections import Counter
+
 from pipelines.forget.layout import layout
 from pipelines.forget.removal import find_theirs
 from resources.manifests import read_pointer
 from tests.lineage.scan import pixels_of, traces
-from tests.pipelines.installation import Installation
+from tests.pipelines.installation import KEY, OWN_VARIABLES, REPOSITORY, Installation
 
 UNTOUCHED = (
     *("radiographs", "lung_segmenter", "lung_masks", "reference_lung", "prealigned_radiographs"),
@@ -47,3 +52,46 @@ def test_models_that_saw_a_removed_patient_are_fitted_anew(finished: Installatio
     assert finished.computed("reference_lung") == {
         **{"radiographs": 0, "lung_segmenter": 1, "lung_masks": len(rows) - 1, "reference_lung": 1}
     }
+
+
+REBUILD = """
+import dagster as dg
+from pipelines.launches import Launcher, stages_until
+from pipelines.rebuild import rebuild
+with dg.DagsterInstance.get() as instance:
+    rebuild("tiny", stages_until("pseudo_pairs"), Launcher(instance, "rebuilt"), print)
+"""
+
+
+def rebuilt(installation: Installation) -> None:
+    """What a job of the UI or the weekly schedule does, up to the pairs."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(OWN_VARIABLES)}
+    environment |= {"PSEUDOPAIR_HOME": str(installation.home), "PSEUDOPAIR_COHORTS": str(installation.cohorts)}
+    environment |= {"PSEUDOPAIR_KEY": KEY, "PSEUDOPAIR_DEVICE": "cpu", "PSEUDOPAIR_THREADS": "1"}
+    environment |= {"DAGSTER_HOME": str(installation.home / "dagster")}
+    done = subprocess.run(
+        [sys.executable, "-c", REBUILD], cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+
+
+def pairs_of(installation: Installation) -> set[str]:
+    return {row["pair_id"] for row in installation.rows("pseudo_pairs")}
+
+
+def test_a_rebuild_after_a_removal_gives_the_pairs_that_are_made_from_scratch(finished: Installation) -> None:
+    partners = Counter(row["normal_patient"] for row in finished.rows("pseudo_pairs") if row["split"] == "test")
+    digest = finished.pointer("prealigned_radiographs")["digest"]
+    assert finished.call("forget", partners.most_common(1)[0][0], "--yes")[0] == 0
+    cut = pairs_of(finished)
+    assert finished.pointer("prealigned_radiographs")["digest"] != digest
+    kept = finished.digests("registered_radiographs")
+    rebuilt(finished)
+    again = pairs_of(finished)
+    assert len(again) > len(cut), "whoever lost a partner has another"
+    assert "must_retrain" not in finished.pointer("pseudo_pairs")
+    finished.store.delete("stages/pseudo_pairs/tiny/CURRENT.json")
+    finished.run("tiny", "--until", "pseudo_pairs")
+    assert pairs_of(finished) == again
+    # The removal wrote what the stages write: nothing on the way to the pairs has another digest.
+    assert finished.digests("registered_radiographs") == kept

@@ -8,7 +8,8 @@ import dagster as dg
 import pyarrow as pa
 import pytest
 
-from pipelines.dead_runs import PROCESS_TAG, RUN_TAG, close_dead_runs, group_tag
+from pipelines import dead_runs
+from pipelines.dead_runs import PROCESS_TAG, RUN_TAG, close_dead_runs, group_tag, process_tags
 from pipelines.launches import RunFailed, launches, stages_until, told
 from pipelines.lenders import untrained_lender
 from pipelines.stages import STAGE_NAMES, STAGES
@@ -44,6 +45,29 @@ def test_only_runs_whose_process_is_gone_are_closed(alive: bool) -> None:
         assert (found.status == dg.DagsterRunStatus.FAILURE) is not alive
 
 
+UNENDED = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+
+
+@pytest.mark.parametrize("status", UNENDED)
+@pytest.mark.parametrize("reused", [True, False])
+def test_a_process_that_got_the_id_of_a_dead_one_keeps_no_run_alive(
+    monkeypatch: pytest.MonkeyPatch, reused: bool, status: dg.DagsterRunStatus
+) -> None:
+    tags = process_tags("group")
+    if reused:
+        monkeypatch.setattr(dead_runs, "_started", lambda pid: "1")
+    with dg.instance_for_test() as instance:
+        idle = dg.JobDefinition(name="idle", graph_def=dg.GraphDefinition("idle"))
+        run = instance.create_run_for_job(idle, status=status, tags=tags)
+        assert close_dead_runs(instance) == ([run.run_id] if reused else [])
+
+
+def test_the_start_of_a_process_is_told_where_there_is_proc() -> None:
+    mine = dead_runs._started(os.getpid())
+    assert mine.isdecimal() == Path("/proc/self/stat").exists()
+    assert dead_runs._started(_ended_process()) == ""
+
+
 @pytest.mark.parametrize("began", [True, False])
 def test_a_run_executed_again_is_dead_only_once_it_has_named_its_own_process(began: bool) -> None:
     @dg.op
@@ -56,7 +80,7 @@ def test_a_run_executed_again_is_dead_only_once_it_has_named_its_own_process(beg
 
     with dg.instance_for_test() as instance:
         copied = {PROCESS_TAG: f"{socket.gethostname()}:{_ended_process()}", RUN_TAG: "the first one"}
-        first = instance.create_run_for_job(idle, tags=copied)
+        first = instance.create_run_for_job(idle, status=dg.DagsterRunStatus.FAILURE, tags=copied)
         again = instance.create_run_for_job(
             idle,
             status=dg.DagsterRunStatus.STARTED,

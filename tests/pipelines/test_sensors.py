@@ -2,6 +2,7 @@ import http.server
 import json
 import threading
 from collections.abc import Iterator
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import pytest
 from pipelines import sensors
 from pipelines.definitions import defs
 from pipelines.sensors import ALERT_VARIABLE, run_failures, source_changes
+from pipelines.status import sources_now
+from resources import catalogue
 from resources.home import store_url
 from resources.manifests import Place, publish
 from resources.object_store import ObjectStore
@@ -24,10 +27,12 @@ class Present:
 
     Attributes:
         sources: digest by shard, None where they cannot be read.
+        day: of the ticks.
     """
 
     def __init__(self) -> None:
         self.sources: dict[str, str] | None = dict.fromkeys(SHARDS, "a")
+        self.day = "2026-11-16"
         self.runs = 0
         self.cursor: str | None = None
 
@@ -56,6 +61,7 @@ class Present:
 @pytest.fixture
 def present(home: Path, monkeypatch: pytest.MonkeyPatch) -> Present:
     made = Present()
+    monkeypatch.setattr(sensors, "today", lambda: made.day)
     monkeypatch.setattr(sensors, "sources_now", lambda cohort: made.sources)
     return made
 
@@ -79,6 +85,43 @@ def test_a_change_of_one_shard_is_asked_for_once_it_has_settled(present: Present
     assert present.tick()[0] == keys, "Dagster launches one run a key"
     present.ingest((SHARDS[1],))
     assert present.tick() == ([], "no source changed")
+
+
+def test_what_was_asked_for_and_failed_is_asked_for_once_more_on_the_next_day(present: Present) -> None:
+    present.ingest()
+    present.sources = dict.fromkeys(SHARDS, "b")
+    present.tick()
+    first = present.tick()[0]
+    assert present.tick()[0] == first, "a lasting failure is not asked for at every tick"
+    present.day = "2026-11-17"
+    second = present.tick()[0]
+    assert (len(second), second != first) == (1, True)
+    assert present.tick()[0] == second
+
+
+def test_the_day_of_a_tick_is_that_of_universal_time() -> None:
+    before = datetime.now(UTC).date()
+    assert before <= date.fromisoformat(sensors.today()) <= datetime.now(UTC).date()
+
+
+def test_a_cohort_without_its_file_keeps_no_other_from_being_seen(
+    present: Present, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    present.ingest()
+    publish(ObjectStore(store_url()), Place("radiographs", "phantom/0"), pa.table({"content": [0]}), {"source": "a"})
+    known = present.sources
+
+    def sources(cohort: str) -> dict[str, str] | None:
+        return known if cohort == "three_shards" else sources_now(cohort)
+
+    monkeypatch.setattr(sensors, "sources_now", sources)
+    monkeypatch.setattr(catalogue, "folders", lambda: [tmp_path])
+    (tmp_path / "phantom.yaml").write_text("name: [broken", encoding="utf-8")
+    unread = "phantom: its sources cannot be read; check its root, table and credentials"
+    assert present.tick() == ([], unread)
+    known = dict.fromkeys(SHARDS, "b")
+    present.tick()
+    assert len(present.tick()[0]) == 1
 
 
 def test_a_shard_that_was_never_made_is_a_change(present: Present) -> None:

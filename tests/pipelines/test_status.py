@@ -15,12 +15,13 @@ from pipelines import status
 from pipelines.cli import app
 from pipelines.settings import STAGE_SETTINGS
 from pipelines.stages import STAGES
-from pipelines.status import StatusRow, begun_cohorts, sources_now, status_rows
+from pipelines.status import UNREADABLE, WRONG_SETTINGS, StatusRow, begun_cohorts, sources_now, status_rows
 from pipelines.versions import VERSIONS
+from resources import catalogue
 from resources.catalogue import CatalogueError, Entry, entry_named
 from resources.manifests import Place, publish, read_pointer
 from resources.object_store import ObjectStore
-from resources.partitions import SHARDS_BY_COHORT
+from resources.partitions import SHARDS_BY_COHORT, cohort_of
 
 COUNTS = {"ok": 3, "needs_review": 1, "rejected": 2, "failed": 4, "seconds": 1.25}
 SHARD = "phantom/0"
@@ -258,6 +259,41 @@ def test_shards_are_shown_one_by_one(home: Path, local_store: ObjectStore) -> No
 def test_an_unknown_cohort_is_refused(home: Path, local_store: ObjectStore) -> None:
     with pytest.raises(CatalogueError, match="no cohort is named"):
         status_rows("nobody", local_store)
+
+
+@pytest.mark.parametrize("text", [None, "name: [broken"])
+def test_a_cohort_whose_file_is_gone_or_broken_is_said_and_hides_no_other(
+    finished: ObjectStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str | None
+) -> None:
+    shard = SHARDS_BY_COHORT["nih"][0]
+    (tmp_path / "nih.yaml").write_text(cohort_file("nih").read_text(encoding="utf-8"), encoding="utf-8")
+    if text:
+        (tmp_path / "phantom.yaml").write_text(text, encoding="utf-8")
+    publish(finished, Place("radiographs", shard), pa.table({"content": [0]}), {"version": "0", **COUNTS})
+    monkeypatch.setattr(catalogue, "folders", lambda: [tmp_path])
+    rows = status_rows(store=finished, sources=lambda cohort: None)
+    mine = [row for row in rows if cohort_of(row.partition) == "phantom"]
+    assert {(row.state, row.why) for row in mine} == {("stale", UNREADABLE)}
+    assert len(mine) == len(STAGES)
+    other = next(row for row in rows if row.partition == shard and row.stage == "radiographs")
+    assert (other.state, other.why) == ("stale", f"algorithm version 0 → {VERSIONS['radiographs']}")
+    assert sources_now("phantom") is None
+    with pytest.raises(CatalogueError, match="no cohort is named 'phantom'"):
+        status_rows("phantom", finished)
+
+
+@pytest.mark.parametrize("settings", ["fast", {"lung_masks": "fast"}, {"lung_masks": {"window_low": "much"}}])
+def test_settings_that_are_none_are_said(
+    finished: ObjectStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, settings: object
+) -> None:
+    mapping = {**entry_named("phantom").mapping, "settings": settings}
+    monkeypatch.setattr(status, "entry_named", lambda name: Entry(tmp_path, name, mapping))
+    row = next(row for row in status_rows(store=finished, sources=lambda cohort: None) if row.stage == "lung_masks")
+    assert (row.state, row.why) == ("stale", WRONG_SETTINGS)
+
+
+def cohort_file(name: str) -> Path:
+    return entry_named(name).path
 
 
 def test_changed_sources_make_the_radiographs_stale(finished: ObjectStore) -> None:

@@ -1,3 +1,4 @@
+import errno
 import json
 import shutil
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from resources.arrays import encode
 from resources.home import STORE_VARIABLE
 from resources.manifests import Place, digest_of, publish, read_manifest, read_pointer
 from resources.object_store import ObjectStore
+from resources.partitions import SHARDS_BY_COHORT
 from resources.tombstones import Tombstone, write_tombstone
 
 Row = dict[str, Any]
@@ -31,7 +33,7 @@ SCHEMAS = {
 CHECKS = (
     *("manifests_unaltered", "artefacts_unaltered", "rows_unique", "patients_in_one_split", "pairs_within_split"),
     *("pairs_of_two_patients", "labels_agree", "same_pixels_once", "no_identifiers", "parents_present"),
-    *("parents_current", "withdrawn_absent"),
+    *("parents_current", "partitions_declared", "withdrawn_absent"),
 )
 
 
@@ -306,6 +308,8 @@ def test_an_altered_manifest_is_caught_and_believed_in_nothing(sound: ObjectStor
         (b"{", "its pointer cannot be read"),
         (b"[]", "its pointer cannot be read"),
         (b'{"rows": 3}', "its pointer cannot be read"),
+        (b'{"digest": "0", "rows": 3, "parents": null}', "its pointer cannot be read"),
+        (b'{"digest": "0", "rows": 3, "parents": ["x"]}', "its pointer cannot be read"),
         (b'{"digest": "0", "rows": 3}', "the manifest that its pointer names is missing"),
     ],
 )
@@ -411,6 +415,55 @@ def test_a_withdrawn_patient_who_is_still_there_is_caught(sound: ObjectStore) ->
         "pseudo_pairs@one: normal_patient of 1 rows",
         "radiographs@one/0: patient of 2 rows",
     }
+
+
+def test_who_withdrew_from_another_cohort_only_is_somebody_else_here(sound: ObjectStore) -> None:
+    place = Place("radiographs", "two/0")
+    row = rows_of(sound, RADIOGRAPHS_0)[3]
+    write_tombstone(sound, tombstone(patient=row["patient"], only_in=("two",)))
+    assert failed(verify(sound)) == {}
+    change(sound, place, lambda rows: rows[-1].update(patient=row["patient"]))
+    assert failed(verify(sound))["withdrawn_absent"] == ("radiographs@two/0: patient of 1 rows",)
+
+
+def test_a_shard_that_its_cohort_no_longer_has_is_told_and_its_rows_are_not_judged(
+    sound: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = rows_of(sound, Place("radiographs", "one/1"))[-1]["radiograph_id"]
+    move(sound, RADIOGRAPHS_0, EACH - 1, other)
+    monkeypatch.setitem(SHARDS_BY_COHORT, "one", ["one/0"])
+    report = verify(sound)
+    assert failed(report) == {"partitions_declared": ("lung_masks@one/1", "radiographs@one/1")}
+    assert report.passed
+    path = rows_of(sound, Place("lung_masks", "one/1"))[0]["artifact"]
+    sound.delete(path)
+    assert failed(verify(sound))["artefacts_unaltered"] == (f"{path} is missing",)
+
+
+@pytest.mark.parametrize("ending", [".safetensors", ".parquet"])
+def test_an_object_that_cannot_be_read_is_caught_and_the_rest_is_looked_at(
+    sound: ObjectStore, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    rows = rows_of(sound, MASKS_0)
+    bad, missing = (
+        next(path for path in sorted(sound.find(MASKS_0.folder)) if path.endswith(ending)),
+        rows[2]["artifact"],
+    )
+    sound.delete(missing)
+    read = ObjectStore.read
+
+    def block(self: ObjectStore, path: str) -> bytes:
+        if path == bad:
+            raise OSError(errno.EIO, "bad block")
+        return read(self, path)
+
+    monkeypatch.setattr(ObjectStore, "read", block)
+    found = failed(verify(sound))
+    if ending == ".parquet":
+        assert found == {"manifests_unaltered": ("lung_masks@one/0: it cannot be read (Input/output error)",)}
+    else:
+        told = (f"{bad} cannot be read (Input/output error)", f"{missing} is missing")
+        assert found == {"artefacts_unaltered": tuple(sorted(told))}
 
 
 def test_withdrawn_pixels_and_files_that_are_there_are_caught(sound: ObjectStore) -> None:

@@ -1,4 +1,5 @@
 import csv
+import errno
 import io
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -204,6 +205,119 @@ def test_a_file_that_changes_between_digest_and_decoding_fails_and_is_read_again
     assert row["status"] == "ok"
 
 
+def test_a_header_file_whose_row_failed_stays_in_no_index(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was handed on to the run's own shard before its rows were decoded goes, too."""
+    bench.changed[SHARDED] = {"patient_from": "header", "columns": {}}
+    bench.write(SHARDED, ("a.dcm", ""), **{"a.dcm": dicom(1, patient_of(1))})
+    whole, seen = ObjectStore.read, []
+
+    def changing(self: ObjectStore, path: str) -> bytes:
+        if path == "a.dcm":
+            seen.append(path)
+            return dicom(len(seen), patient_of(1))
+        return whole(self, path)
+
+    monkeypatch.setattr(ObjectStore, "read", changing)
+    assert status(bench.run(f"{SHARDED}/1")) == {1: "failed"}
+    assert bench.store.find(f"stages/radiographs/{SHARDED}/1/sources") == set()
+    monkeypatch.setattr(ObjectStore, "read", whole)
+    assert status(bench.run(f"{SHARDED}/1", **{stage_run.RETRY_TAG: "true"})) == {1: "ok"}
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, name: str, error: OSError, after: int = 0, times: int = 1) -> list[str]:
+    """Let a source file's readings fail, the first ones left out; what was tried."""
+    monkeypatch.setattr(stage_run, "STORAGE_WAIT_SECONDS", 0)
+    whole, tried = ObjectStore.read, []
+
+    def read(self: ObjectStore, path: str) -> bytes:
+        if path == name:
+            tried.append(path)
+            if after < len(tried) <= after + times:
+                raise error
+        return whole(self, path)
+
+    monkeypatch.setattr(ObjectStore, "read", read)
+    return tried
+
+
+# A file is read for its digest, then to be decoded.
+@pytest.mark.parametrize("after", [0, 1], ids=["digest", "decoding"])
+@pytest.mark.parametrize("by", ["table", "header"])
+def test_a_storage_that_does_not_answer_sets_no_row_aside(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, after: int, by: str
+) -> None:
+    if by == "header":
+        bench.changed[OTHER] = {"patient_from": "header", "columns": {}}
+    bench.write(OTHER, ("a.dcm", "p1"), **{"a.dcm": dicom(1, "p1")})
+    tried = failing(monkeypatch, "a.dcm", TimeoutError(errno.ETIMEDOUT, "timed out", "/data/doe_jane.dcm"), after)
+    assert status(bench.run("quex/0")) == {1: "ok"}
+    assert len(tried) > 2
+
+
+def test_a_storage_that_stays_silent_fails_the_run_and_names_no_file(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.write(OTHER, ("a.png", "p1"), **{"a.png": png(1)})
+    tried = failing(monkeypatch, "a.png", OSError(errno.EIO, "no answer", "/data/doe_jane.png"), times=99)
+    with pytest.raises(dg.DagsterError, match="max_retries"):
+        bench.run("quex/0")
+    assert len(tried) == 1 + stage_run.STORAGE_RETRIES
+    failed = bench.store.read("stages/radiographs/quex/0/FAILED.json").decode()
+    assert "see that it answers" in failed
+    assert "doe_jane" not in failed
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        FileNotFoundError(errno.ENOENT, "x"),
+        PermissionError(errno.EACCES, "x"),
+        IsADirectoryError(errno.EISDIR, "x"),
+        OSError("image file is truncated"),
+    ],
+)
+@pytest.mark.parametrize("after", [0, 1], ids=["digest", "decoding"])
+def test_a_missing_or_forbidden_file_is_its_rows_fault(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, error: OSError, after: int
+) -> None:
+    bench.write(OTHER, ("a.png", "p1"), ("b.png", "p2"), **{"a.png": png(1), "b.png": png(2)})
+    failing(monkeypatch, "a.png", error, after, times=99)
+    rows = bench.run("quex/0")
+    assert status(rows) == {1: "failed" if after else "rejected", 2: "ok"}
+    assert type(error).__name__ in rows[0]["reason"]
+
+
+def test_a_decoders_own_error_is_its_rows_fault(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def spoilt(*arguments: object) -> None:
+        raise OSError(errno.EIO, "decoder")
+
+    monkeypatch.setattr(asset, "ingest", spoilt)
+    bench.write(OTHER, ("a.png", "p1"), **{"a.png": png(1)})
+    assert status(bench.run("quex/0")) == {1: "failed"}
+
+
+@pytest.mark.parametrize("times", [1, 99])
+def test_a_table_is_asked_for_again_before_the_declaration_is_blamed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    bench.write(OTHER, ("a.png", "p1"), **{"a.png": png(1)})
+    tried = failing(monkeypatch, "t.csv", ConnectionRefusedError(errno.ECONNREFUSED, "x"), times=times)
+    if times == 1:
+        assert status(bench.run("quex/0")) == {1: "ok"}
+        return
+    with pytest.raises(dg.Failure, match=r"its root or table cannot be read \(ConnectionRefusedError\); check `root`"):
+        bench.run("quex/0")
+    assert len(tried) == 1 + stage_run.STORAGE_RETRIES
+
+
+def test_a_missing_table_is_asked_for_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.write(OTHER, ("a.png", "p1"), **{"a.png": png(1)})
+    tried = failing(monkeypatch, "t.csv", FileNotFoundError(errno.ENOENT, "x"))
+    with pytest.raises(dg.Failure, match="check `root`"):
+        bench.run("quex/0")
+    assert len(tried) == 1
+
+
 def test_the_recorded_source_is_the_shards_own(bench: Bench) -> None:
     rows = [(f"{shard}.png", patient_of(shard)) for shard in range(3)]
     bench.write(SHARDED, *rows, **{f"{shard}.png": png(shard) for shard in range(3)})
@@ -288,6 +402,48 @@ def test_of_one_image_in_two_shards_the_first_published_stays(bench: Bench) -> N
         assert status(bench.run(f"{SHARDED}/0")) == {1: "ok"}
 
 
+def both_published(bench: Bench, monkeypatch: pytest.MonkeyPatch, *partitions: str) -> None:
+    """Run shards as if none had seen what the others were publishing."""
+    with monkeypatch.context() as blind:
+        blind.setattr(asset, "set_aside_copies", lambda run, rows, stands: None)
+        for partition in partitions:
+            assert status(bench.run(partition)) in ({1: "ok"}, {2: "ok"})
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_of_one_image_published_by_two_shards_at_once_one_goes_with_the_next_runs(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, order: tuple[int, int]
+) -> None:
+    bench.write(SHARDED, ("a.png", patient_of(0)), ("b.png", patient_of(1)), **{"a.png": png(1), "b.png": png(1)})
+    both_published(bench, monkeypatch, *(f"{SHARDED}/{shard}" for shard in order))
+    for _ in range(2):
+        found = {shard: bench.run(f"{SHARDED}/{shard}") for shard in order}
+        assert (status(found[0]), status(found[1])) == ({1: "ok"}, {2: "rejected"})
+        assert found[1][0]["reason"].startswith("row 2: same pixels as row 1 of three_shards/0 under two patients")
+
+
+def test_the_first_published_stays_in_a_higher_shard_too(bench: Bench) -> None:
+    bench.write(SHARDED, ("a.png", patient_of(0)), ("b.png", patient_of(1)), **{"a.png": png(1), "b.png": png(1)})
+    for _ in range(2):
+        assert status(bench.run(f"{SHARDED}/1")) == {2: "ok"}
+        assert status(bench.run(f"{SHARDED}/0")) == {1: "rejected"}
+
+
+def test_of_two_cohorts_that_published_at_once_the_higher_gives_way(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train, test = (
+        next(name for name in (f"q{n}" for n in range(999)) if split_of(name) == split) for split in ("train", "test")
+    )
+    shard = shard_of(assignment(test), 3)
+    bench.write(OTHER, ("a.png", train), **{"a.png": png(1)})
+    bench.write(SHARDED, ("a.png", test), **{"a.png": png(1)})
+    both_published(bench, monkeypatch, f"{SHARDED}/{shard}", "quex/0")
+    for _ in range(2):
+        assert status(bench.run("quex/0")) == {1: "ok"}
+        assert status(bench.run(f"{SHARDED}/{shard}")) == {1: "rejected"}
+
+
 def test_a_patient_who_was_corrected_in_the_table_is_no_conflict(bench: Bench) -> None:
     """The shard that the row left has not been run since: what it published is no longer so."""
     one, other = in_two_shards(bench)
@@ -319,11 +475,25 @@ def test_another_cohorts_image_must_be_in_the_same_split(bench: Bench) -> None:
     assert set(status(bench.run("quex/0")).values()) == {"ok"}
 
 
-def test_an_unchanged_shard_reads_no_other_manifest(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    bench.write(OTHER, ("a.png", "p1"), **{"a.png": png(1)})
+def test_a_manifest_is_read_once_however_many_shards_look_at_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.write(OTHER, ("a.png", "p1"), **{"a.png": png(9)})
     bench.run("quex/0")
-    monkeypatch.setattr(asset, "_published_elsewhere", lambda run: pytest.fail("read"))
-    assert status(bench.run("quex/0")) == {1: "ok"}
+    rows = [(f"{shard}.png", patient_of(shard)) for shard in range(3)]
+    bench.write(SHARDED, *rows, **{f"{shard}.png": png(shard) for shard in range(3)})
+    theirs = Place("radiographs", "quex/0")
+    seen, whole = [], ObjectStore.read
+
+    def counted(self: ObjectStore, path: str) -> bytes:
+        seen.append(path)
+        return whole(self, path)
+
+    monkeypatch.setattr(ObjectStore, "read", counted)
+    for _ in range(2):
+        for shard in range(3):
+            bench.run(f"{SHARDED}/{shard}")
+    assert seen.count(theirs.manifest(bench.pointer("quex/0")["digest"])) == 1
+    # What stands there is asked for at every run, or a new manifest would not be seen.
+    assert seen.count(f"{theirs.folder}/CURRENT.json") == 7
 
 
 def withdraw(bench: Bench, patient: str, **what: tuple[str, ...]) -> None:

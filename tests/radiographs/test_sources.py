@@ -99,6 +99,19 @@ def test_a_row_changes_its_shard_alone() -> None:
     assert changed_shards(before, added) == {shard_of_patient(f"p{PATIENTS}")}
 
 
+def test_a_file_in_front_renumbers_all_and_one_at_the_end_none() -> None:
+    """Numbers lead back to files: an old manifest's would lead to another patient's."""
+    listing = FOLDERS.model_copy(update={"shards": 4})
+    names = [f"well/m{n}.png" for n in range(PATIENTS)]
+
+    def listed(*names: str) -> list[str]:
+        return source_digests(listing, unreadable, lambda: {name: (1, "etag x") for name in names}, unopened)
+
+    before = listed(*names)
+    assert changed_shards(before, listed("well/a.png", *names)) == {0, 1, 2, 3}
+    assert len(changed_shards(before, listed(*names, "well/z.png"))) == 1
+
+
 def test_a_file_that_no_row_names_changes_nothing() -> None:
     assert digests(table(), {**stats_of(), "notes.txt": (1, "mtime 3 3")}) == digests(table(), stats_of())
 

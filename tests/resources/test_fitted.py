@@ -7,7 +7,7 @@ import pytest
 from resources.arrays import CorruptArtifact
 from resources.fitted import FITTED_ON, FittedModel, keep_or_fit
 from resources.incremental import Outcome
-from resources.manifests import Place, fingerprint, pointer_version, publish
+from resources.manifests import Place, fingerprint, pointer_version, publish, require_current, table_bytes
 from resources.object_store import ObjectStore
 
 PLACE = Place("registration_model", "phantom")
@@ -146,3 +146,29 @@ def test_rows_that_are_only_present_keep_the_model_when_others_are_chosen(
     later = keep_or_fit(local_store, PLACE, "recipe", [B, C], fitter, present=[A, B, C])
     assert (later.computed, later.row) == (False, first.row)
     assert keep_or_fit(local_store, PLACE, "recipe", [B, C], fitter, present=[B, C]).computed
+
+
+def test_an_altered_manifest_is_none_and_the_model_is_taken_up(local_store: ObjectStore, fitter: Fitter) -> None:
+    first = run(local_store, fitter, [A, B])
+    wrong = pa.Table.from_pylist([{**first.row, "steps": 9}], schema=SCHEMA)
+    digest = require_current(local_store, PLACE)[0]["digest"]
+    local_store.write(PLACE.manifest(digest), table_bytes(wrong))
+    again = run(local_store, fitter, [A, B])
+    assert (again.computed, again.row) == (False, first.row)
+    assert require_current(local_store, PLACE)[0]["digest"] == digest
+
+
+def test_a_model_that_goes_while_it_is_taken_up_is_fitted_again(
+    local_store: ObjectStore, fitter: Fitter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = keep_or_fit(local_store, PLACE, "recipe", [A, B], fitter)
+    renew = ObjectStore.renew
+
+    def late(self: ObjectStore, path: str, data: bytes) -> bool:
+        self.delete(path)
+        return renew(self, path, data)
+
+    monkeypatch.setattr(ObjectStore, "renew", late)
+    again = keep_or_fit(local_store, PLACE, "recipe", [A, B], fitter)
+    assert (again.computed, again.row["key"]) == (True, lost.row["key"])
+    assert local_store.find(PLACE.folder) == {lost.row["artifact"]}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from resources import incremental
 from resources.arrays import CorruptArtifact, encode
 from resources.incremental import Outcome, Refreshed, Task, refresh, row_key
-from resources.manifests import Place, pointer_version, publish, read_artifact
+from resources.manifests import Place, digest_of, pointer_version, publish, read_artifact, require_current, table_bytes
 from resources.object_store import ObjectStore
 
 PLACE = Place("lung_masks", "phantom/0")
@@ -322,3 +322,38 @@ def test_whatever_happened_before_a_run_ends_in_the_same_table(
     assert last.table(SCHEMA).equals(fresh.table(SCHEMA))
     assert sum(tally(last)) == len(runs[-1])
     assert set(last.table(SCHEMA).column("artifact").to_pylist()) <= store.find("")
+
+
+@pytest.mark.parametrize("remedy", ["run again", "as advised"])
+def test_an_altered_manifest_is_mended_by_running_again(local_store: ObjectStore, remedy: str) -> None:
+    work = Work()
+    first = run(local_store, work.tasks(["a", "bb"])).table(SCHEMA)
+    digest = digest_of(table_bytes(first))
+    wrong = first.set_column(first.column_names.index("area"), "area", pa.array([7.0, 7.0]))
+    local_store.write(PLACE.manifest(digest), table_bytes(wrong))
+    with pytest.raises(CorruptArtifact, match=r"delete .*/CURRENT\.json and run"):
+        require_current(local_store, PLACE)
+    if remedy == "as advised":
+        local_store.delete(f"{PLACE.folder}/CURRENT.json")
+    again = run(local_store, work.tasks(["a", "bb"]))
+    assert (again.computed, again.resumed) == (0, 2)
+    assert require_current(local_store, PLACE)[1].equals(first)
+
+
+def test_an_artefact_that_goes_while_it_is_taken_up_is_computed(
+    local_store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = Work()
+    refresh(local_store, PLACE, work.tasks(["a", "bb"]), silent)
+    renew, paths = ObjectStore.renew, [PLACE.artifact(key(name)) for name in ("a", "bb")]
+
+    def late(self: ObjectStore, path: str, data: bytes) -> bool:
+        self.delete(paths[0])
+        self.delete(paths[1])
+        return renew(self, path, data)
+
+    monkeypatch.setattr(ObjectStore, "renew", late)
+    done = run(local_store, work.tasks(["a", "bb"]))
+    assert (done.computed, done.resumed) == (2, 0)
+    assert work.done == ["a", "bb", "a", "bb"]
+    assert [read_artifact(local_store, row)["lungs"][0, 0] for row in done.rows] == [1, 2]

@@ -70,7 +70,13 @@ def test_an_unchanged_cache_is_not_written_again(local_store: ObjectStore, monke
     assert ask(local_store, [2, 1])[0]["value"].tolist() == [2, 1]
 
 
-@pytest.mark.parametrize("damage", [b"no safetensors", encode({"value": np.zeros(1)}, {})[:-4], b""])
+WITHOUT_KEYS = encode({"value": np.zeros(2), "pair": np.zeros((2, 2), np.uint8)}, {"version": "1"})
+TOO_FEW = encode({"value": np.zeros(1), "keys": np.array([[*[0] * 15, 1], [*[0] * 15, 2]], np.uint8)}, {"version": "1"})
+
+
+@pytest.mark.parametrize(
+    "damage", [b"no safetensors", encode({"value": np.zeros(1)}, {})[:-4], b"", WITHOUT_KEYS, TOO_FEW]
+)
 def test_a_damaged_cache_is_made_anew(local_store: ObjectStore, damage: bytes) -> None:
     ask(local_store, [1, 2])
     local_store.write(PATH, damage)

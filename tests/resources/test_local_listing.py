@@ -1,3 +1,4 @@
+import errno
 import os
 import time
 from pathlib import Path
@@ -46,3 +47,20 @@ def test_a_store_tells_size_and_time_of_all_that_lies_in_it(store: ObjectStore) 
     assert all(began - 2 < written < time.time() + 2 for _, written in stamps.values())
     assert set(store.stamps("a")) == {"a/b", "a/.c"}
     assert store.stamps("nothing") == {}
+
+
+def test_a_folder_below_that_may_not_be_read_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a/b", "lost+found/c"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(b"")
+    scandir = os.scandir
+
+    def refused(path: str) -> object:
+        if path.endswith("lost+found"):
+            raise PermissionError(errno.EACCES, "not yours")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    assert set(local_files(str(tmp_path))) == {str(tmp_path / "a" / "b")}
+    with pytest.raises(PermissionError):
+        local_files(str(tmp_path / "lost+found"))

@@ -17,6 +17,7 @@ from resources.manifests import (
     read_artifact,
     read_manifest,
     read_pointer,
+    read_previous,
     require_current,
     table_bytes,
 )
@@ -161,3 +162,34 @@ def test_reading_a_table_leaves_no_work_to_arrows_threads() -> None:
     )
     finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert finished.stdout.strip() == "0"
+
+
+def altered(store: ObjectStore) -> str:
+    """Put another sound table where the current manifest lies; its path."""
+    pointer = read_pointer(store, PLACE)
+    assert pointer is not None
+    path = PLACE.manifest(pointer["digest"])
+    store.write(path, table_bytes(table(9)))
+    return path
+
+
+@pytest.mark.parametrize("columns", [None, ["area"]])
+def test_an_altered_manifest_is_never_read_and_named_with_what_to_do(
+    store: ObjectStore, columns: list[str] | None
+) -> None:
+    publish(store, PLACE, table(1), {})
+    path = altered(store)
+    message = f"{path} was altered after .* delete {PLACE.folder}/CURRENT.json and run lung_masks for phantom/0 again"
+    for read in (read_manifest, require_current):
+        with pytest.raises(CorruptArtifact, match=message):
+            read(store, PLACE, columns)
+
+
+def test_a_stage_takes_an_altered_or_lost_manifest_of_its_own_for_none(local_store: ObjectStore) -> None:
+    assert read_previous(local_store, PLACE) is None
+    publish(local_store, PLACE, table(1), {})
+    assert table(1).select(["area"]).equals(read_previous(local_store, PLACE, ["area"]))
+    path = altered(local_store)
+    assert read_previous(local_store, PLACE) is None
+    local_store.delete(path)
+    assert read_previous(local_store, PLACE) is None

@@ -1,5 +1,6 @@
 import errno
 import os
+import time
 from pathlib import Path
 
 import fsspec
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from resources import object_store
 from resources.local_files import LOCK
 from resources.object_store import ABSENT, S3_CONFIG, ObjectStore, StoreConflict
 
@@ -232,3 +234,58 @@ def test_any_bytes_come_back(data: bytes, tmp_path_factory: pytest.TempPathFacto
     store = ObjectStore(str(tmp_path_factory.getbasetemp() / "any"))
     store.write("x", data)
     assert store.read("x") == data
+
+
+def test_a_renewed_object_is_young_and_as_it_was(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(object_store, "RENEWED_AFTER_SECONDS", -1.0)
+    store.write("a", b"one")
+    before, tag = store.stamps("")["a"][1], store.version("a")
+    if store.is_local:
+        os.utime(Path(store.root) / "a", (5.0, 5.0))
+        before = 5.0
+    else:
+        # S3 tells whole seconds.
+        time.sleep(1.1)
+    assert store.renew("a", b"one")
+    assert store.stamps("")["a"][1] > before
+    assert (store.read("a"), store.version("a")) == (b"one", tag)
+
+
+def test_an_object_that_is_gone_is_not_brought_back(store: ObjectStore) -> None:
+    store.write("other", b"x")
+    assert not store.renew("a", b"one")
+    assert store.read_or_none("a") is None
+
+
+def test_a_remote_object_is_not_written_again_within_the_hour(s3_store: ObjectStore) -> None:
+    s3_store.write("a", b"one")
+    assert s3_store.renew("a", b"never written")
+    assert s3_store.read("a") == b"one"
+
+
+def test_a_remote_object_that_is_removed_while_it_is_renewed_is_not_brought_back(
+    s3_store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(object_store, "RENEWED_AFTER_SECONDS", -1.0)
+    s3_store.write("a", b"one")
+    put = ObjectStore._put_if
+
+    def late(self: ObjectStore, path: str, data: bytes, expected: str) -> None:
+        self.delete(path)
+        put(self, path, data, expected)
+
+    monkeypatch.setattr(ObjectStore, "_put_if", late)
+    assert not s3_store.renew("a", b"one")
+    assert s3_store.read_or_none("a") is None
+
+
+def test_another_users_file_is_replaced(local_store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    local_store.write("a", b"one")
+    os.utime(Path(local_store.root) / "a", (5.0, 5.0))
+
+    def refuse(path: str) -> None:
+        raise PermissionError(errno.EPERM, "not yours")
+
+    monkeypatch.setattr(os, "utime", refuse)
+    assert local_store.renew("a", b"one")
+    assert local_store.stamps("")["a"][1] > 5.0

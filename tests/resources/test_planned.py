@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from resources.arrays import CorruptArtifact
 from resources.incremental import Outcome, Task, refresh, row_key, row_keys
-from resources.manifests import Place, publish, table_bytes
+from resources.manifests import Place, digest_of, publish, table_bytes
 from resources.object_store import ObjectStore
 from resources.planned import Brought, Planned, bring_up_planned, once, row_at, row_of
 
@@ -213,3 +213,14 @@ def test_keys_need_columns_of_one_length(inputs: list[str | list[str]]) -> None:
 
 def test_no_row_has_no_key() -> None:
     assert row_keys("lung_masks", "1", {}, [[], "same"]) == []
+
+
+def test_an_altered_manifest_is_none_and_written_anew(local_store: ObjectStore) -> None:
+    work = Work()
+    first = run(local_store, work.planned(["a", "b"])).table(SCHEMA)
+    path = PLACE.manifest(digest_of(table_bytes(first)))
+    wrong = first.set_column(first.column_names.index("area"), "area", pa.array([7.0, 7.0]))
+    local_store.write(path, table_bytes(wrong))
+    again = run(local_store, work.planned(["a", "b"]))
+    assert tally(again) == (0, 0, 2)
+    assert local_store.read(path) == table_bytes(first)

@@ -126,3 +126,11 @@ def test_shards_that_were_run_with_different_settings_are_refused(
         publish(local_store, Place("prealigned_radiographs", shard), table, {"settings": {"mode": mode}})
     with pytest.raises(dg.Failure, match="phantom/1 differ or are missing"):
         upstream_settings(run_of(local_store, "registration_model"), "prealigned_radiographs", Mode)
+
+
+def test_keys_of_an_altered_manifest_are_not_known(local_store: ObjectStore) -> None:
+    digest = published(local_store, "lung_masks", "a", {})
+    run = run_of(local_store, "lung_masks")
+    assert run.known_keys() == {"a", "r", "f"}
+    local_store.write(run.place.manifest(digest), b"another")
+    assert run.known_keys() == set()
