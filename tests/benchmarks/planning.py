@@ -1,9 +1,9 @@
 """How long it takes to find out what is to be done: ``python -m tests.benchmarks.planning``.
 
-Plans cohorts of 1,000, 10,000 and 112,120 radiographs from their table to their registrations and pairs, with tiny
-artefacts and no pixels: unchanged, and with every hundredth radiograph changed (so that every shard is touched).
-The radiographs are planned from a table in memory with given sizes and stamps of files, so that no storage is asked
-for these; they lie in a store of their own, and the other stages start from manifests made for them.
+Plans cohorts of 1,000, 10,000 and 112,120 radiographs from their manifests to their registrations and pairs, with tiny
+artefacts and no pixels: unchanged, and with every hundredth radiograph changed (so that every shard is touched). The
+radiographs themselves, planned from a table in memory with given sizes and stamps of files, are measured apart
+(`sources_`), in a store of their own.
 What a changed row costs is one tiny artefact a stage; Dagster's own time to launch a run is not in the figures. Each
 is planned in a process of its own, whose peak memory counts all that it holds, imported libraries too. Ends with one
 line of JSON: rows -> figures. Progress goes to standard error.
@@ -23,7 +23,8 @@ from resources.home import COHORTS_VARIABLE, HOME_VARIABLE
 
 SIZES = (1_000, 10_000, 112_120)
 EVERY = 100
-PHASES = ("ready", "unchanged", "changed")
+PHASES = ("ready", "unchanged", "changed", "sources ready", "sources unchanged", "sources changed")
+KEYS = ("seconds", "seconds_1pct", "peak_mib", "sources_seconds", "sources_seconds_1pct", "sources_peak_mib")
 
 
 def main() -> None:
@@ -35,8 +36,7 @@ def main() -> None:
     found = {rows: elsewhere(rows) for rows in given.sizes}
     for rows, figures in found.items():
         _print(rows, figures)
-    keys = ("seconds", "seconds_1pct", "peak_mib")
-    print(json.dumps({str(rows): {key: figures[key] for key in keys} for rows, figures in found.items()}))
+    print(json.dumps({str(rows): {key: figures[key] for key in KEYS} for rows, figures in found.items()}))
 
 
 def _arguments() -> argparse.Namespace:
@@ -53,12 +53,20 @@ def elsewhere(rows: int) -> dict[str, Any]:
 
     with tempfile.TemporaryDirectory(prefix="pseudopair-planning-") as folder:
         declare(Path(folder) / "cohorts", rows)
-        _, same, touched = (_phase(Path(folder), rows, phase) for phase in PHASES)
+        _, same, touched, _, *sources = (_phase(Path(folder), rows, phase) for phase in PHASES)
     return {
-        "seconds": round(sum(same["seconds"].values()), 2),
-        "seconds_1pct": round(sum(touched["seconds"].values()), 2),
-        "peak_mib": max(same["peak_mib"], touched["peak_mib"]),
+        **_summed("", same, touched),
+        **_summed("sources_", *sources),
         "phases": [same, touched],
+        "sources": sources,
+    }
+
+
+def _summed(name: str, same: dict[str, Any], touched: dict[str, Any]) -> dict[str, Any]:
+    return {
+        f"{name}seconds": round(sum(same["seconds"].values()), 2),
+        f"{name}seconds_1pct": round(sum(touched["seconds"].values()), 2),
+        f"{name}peak_mib": max(same["peak_mib"], touched["peak_mib"]),
     }
 
 
@@ -76,10 +84,22 @@ def _here(folder: Path, rows: int, phase: str) -> dict[str, Any]:
     """One phase of one size, in this process."""
     import resource
 
+    from tests.benchmarks.planning_cohort import unflushed
+
+    part = _sources if phase.startswith("sources") else _manifests
+    if phase.endswith("ready"):
+        with unflushed():
+            figures = part(folder, rows, phase)
+        os.sync()
+    else:
+        figures = part(folder, rows, phase)
+    return {**figures, "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)}
+
+
+def _manifests(folder: Path, rows: int, phase: str) -> dict[str, Any]:
     from resources.object_store import ObjectStore
     from tests.benchmarks.planning_cohort import unflushed
-    from tests.benchmarks.planning_sources import ingested
-    from tests.benchmarks.planning_stages import joined, plan, write_radiographs
+    from tests.benchmarks.planning_stages import plan, write_radiographs
 
     store, changed = ObjectStore(str(folder / "store")), 0
     if phase != "unchanged":
@@ -87,19 +107,15 @@ def _here(folder: Path, rows: int, phase: str) -> dict[str, Any]:
             changed = write_radiographs(store, rows, EVERY if phase == "changed" else None)
     # Else the first measured write would wait for all that was made ready.
     os.sync()
-    sources, every = ObjectStore(str(folder / "sources")), EVERY if phase == "changed" else None
-    if phase == "ready":
-        with unflushed():
-            ingested(sources, rows)
-            done = plan(store, rows, first=True)
-        os.sync()
-    else:
-        done = joined(ingested(sources, rows, every), plan(store, rows))
-    return {
-        **asdict(done),
-        "changed": changed,
-        "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
-    }
+    return {**asdict(plan(store, rows, first=phase == "ready")), "changed": changed}
+
+
+def _sources(folder: Path, rows: int, phase: str) -> dict[str, Any]:
+    from resources.object_store import ObjectStore
+    from tests.benchmarks.planning_sources import ingested
+
+    every = EVERY if phase.endswith(" changed") else None
+    return asdict(ingested(ObjectStore(str(folder / "sources")), rows, every))
 
 
 def _print(rows: int, figures: dict[str, Any]) -> None:
@@ -114,6 +130,10 @@ def _print(rows: int, figures: dict[str, Any]) -> None:
     print(f"rows and pairs computed: {same['computed']} unchanged, {touched['computed']} with 1 % changed")
     more = 1000 * (figures["seconds_1pct"] - figures["seconds"]) / max(1, touched["changed"])
     print(f"a changed radiograph adds {more:.1f} ms in all stages together")
+    print(
+        f"before that, the radiographs themselves from table and files' stamps: {figures['sources_seconds']:.2f} and "
+        f"{figures['sources_seconds_1pct']:.2f} s, peak {figures['sources_peak_mib']} MiB"
+    )
 
 
 if __name__ == "__main__":

@@ -81,12 +81,6 @@ class Seconds:
     computed: int
 
 
-def joined(one: Seconds, other: Seconds) -> Seconds:
-    """Figures of stages planned one after the other."""
-    seconds, processor = {**one.seconds, **other.seconds}, one.processor + other.processor
-    return Seconds(seconds, processor, one.computed + other.computed)
-
-
 def write_radiographs(store: ObjectStore, rows: int, every: int | None = None) -> int:
     """Publish the radiographs of a cohort, each `every`-th changed; how many those are."""
     changed = range(0, rows, every) if every else range(0)

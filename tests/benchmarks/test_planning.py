@@ -31,10 +31,11 @@ def test_the_last_line_tells_what_planning_took(
     planning.main()
     printed = capsys.readouterr().out
     line = json.loads(printed.splitlines()[-1])
-    assert line == {str(ROWS): {name: figures[name] for name in ("seconds", "seconds_1pct", "peak_mib")}}
+    assert line == {str(ROWS): {name: figures[name] for name in planning.KEYS}}
     assert 0 < line[str(ROWS)]["seconds"] < 60
     assert 100 < line[str(ROWS)]["peak_mib"] < 1024
-    assert all(f"\n{stage} " in printed for stage in ("radiographs", *ORDER))
+    assert all(f"\n{stage} " in printed for stage in ORDER)
+    assert [each["computed"] for each in figures["sources"]] == [0, 3]
     same, touched = figures["phases"]
     # Three changed radiographs, three stages of each, and the pairs that they are in.
     assert (touched["changed"], same["computed"]) == (3, 0)
