@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri
 
 from assets.evaluation.bootstrap import bootstrap_areas, percentile_interval
 from assets.evaluation.roc import Labels, Undefined, delong
@@ -112,8 +112,8 @@ def paired_delong(
             raise Undefined("the areas differ but neither varies: the classes are separated without exception")
         return Comparison(0.0, 0.0, 0.0, 1.0)
     error = float(np.sqrt(variance))
-    half = float(norm.ppf((1 + confidence) / 2)) * error
-    p_value = float(2 * norm.sf(abs(difference) / error))
+    half = float(ndtri((1 + confidence) / 2)) * error
+    p_value = float(2 * ndtr(-abs(difference) / error))
     return Comparison(difference, max(-1.0, difference - half), min(1.0, difference + half), p_value)
 
 

@@ -9,9 +9,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import norm, rankdata
-from sklearn.metrics import average_precision_score
-from sklearn.metrics import roc_curve as sklearn_roc_curve
+from scipy.special import ndtri
 
 F64 = npt.NDArray[np.float64]
 Scores = npt.NDArray[np.floating]
@@ -129,6 +127,8 @@ def delong(scores: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[F64, F64]:
     for row in rows:
         _, truth = checked(row, labels)
     m, n = int(truth.sum()), int((~truth).sum())
+    from scipy.stats import rankdata
+
     pooled = rankdata(rows, axis=1)
     among_abnormal = rankdata(rows[:, truth], axis=1)
     among_normal = rankdata(rows[:, ~truth], axis=1)
@@ -191,12 +191,16 @@ def separation_bound(positives: int, negatives: int, confidence: float) -> float
 def roc_curve(scores: npt.ArrayLike, labels: npt.ArrayLike) -> RocCurve:
     """Every point of the ROC curve; raises `Undefined` and ValueError as `checked`."""
     values, truth = checked(scores, labels)
+    from sklearn.metrics import roc_curve as sklearn_roc_curve
+
     return RocCurve(*sklearn_roc_curve(truth, values, drop_intermediate=False))
 
 
 def average_precision(scores: npt.ArrayLike, labels: npt.ArrayLike) -> float:
     """Average precision, whose chance level is the share of abnormal cases; raises as `checked`."""
     values, truth = checked(scores, labels)
+    from sklearn.metrics import average_precision_score
+
     return float(average_precision_score(truth, values))
 
 
@@ -215,7 +219,7 @@ def sensitivity_at(specificity: float, scores: npt.ArrayLike, labels: npt.ArrayL
 
 
 def _logit_interval(area: float, error: float, confidence: float) -> Interval:
-    half = norm.ppf((1 + confidence) / 2) * error / (area * (1 - area))
+    half = ndtri((1 + confidence) / 2) * error / (area * (1 - area))
     center = np.log(area / (1 - area))
     low, high = 1 / (1 + np.exp(-(center - half))), 1 / (1 + np.exp(-(center + half)))
     return Interval(float(low), float(high), "logit")

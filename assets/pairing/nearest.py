@@ -2,7 +2,6 @@
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.neighbors import NearestNeighbors
 
 from assets.pairing.matching import NOBODY, Codes, Rows, as_pairs
 
@@ -40,6 +39,8 @@ def nearest_pairs(
     while len(short) and left.any():
         pool = np.flatnonzero(left)
         width = min(reach, len(pool))
+        from sklearn.neighbors import NearestNeighbors
+
         search = NearestNeighbors(n_neighbors=width, algorithm="brute").fit(vectors[normal[pool]])
         rows = max(1, BLOCK // width)
         for some in np.array_split(short, range(rows, len(short), rows)):

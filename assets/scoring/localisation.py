@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import roc_auc_score
 
 from assets.scoring.anomaly_map import smooth_in_lung
 
@@ -36,6 +35,8 @@ def lesion_pixel_auc(anomaly_map: F32, lesion: Pixels, lungs: Pixels) -> float |
     truth = target[inside]
     if truth.all() or not truth.any():
         return None
+    from sklearn.metrics import roc_auc_score
+
     return float(roc_auc_score(truth, anomaly_map[inside]))
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.linear_model import Ridge
 
 from assets.segmenter.damage import bite, cut_base, damaged, jag
 from assets.segmenter.inference import labels_of
@@ -86,6 +85,8 @@ def fit_score(features: F64, dice: F64) -> ScoreModel:
     center, spread = logs.mean(axis=0), np.maximum(logs.std(axis=0), 1e-3)
     terms = _terms((logs - center) / spread)
     term_center, term_spread = terms.mean(axis=0), np.maximum(terms.std(axis=0), 1e-3)
+    from sklearn.linear_model import Ridge
+
     fitted = Ridge(_PENALTY, solver="cholesky").fit((terms - term_center) / term_spread, dice)
     low, high = logs.min(axis=0), logs.max(axis=0)
     intercept = np.array([fitted.intercept_], dtype=np.float64)
