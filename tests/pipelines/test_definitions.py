@@ -2,8 +2,8 @@ import dagster as dg
 import pytest
 from dagster._config import Shape
 
-from assets import tables
 from pipelines.definitions import defs
+from pipelines.forget.schemas import SCHEMAS
 from pipelines.jobs import DESCRIPTIONS, REBUILDS, RebuildConfig
 from pipelines.settings import STAGE_SETTINGS
 from pipelines.stages import JOBS, STAGE_NAMES, STAGES, Stage
@@ -27,21 +27,6 @@ NAMES = [
 ]
 # Of all the cohorts together, so no stage of one.
 STATUS = "store_status"
-SCHEMAS = {
-    "radiographs": tables.RADIOGRAPHS,
-    "lung_segmenter": tables.LUNG_SEGMENTER,
-    "lung_masks": tables.LUNG_MASKS,
-    "reference_lung": tables.REFERENCE_LUNG,
-    "prealigned_radiographs": tables.PREALIGNED,
-    "registration_model": tables.REGISTRATION_MODEL,
-    "registered_radiographs": tables.REGISTERED,
-    "pseudo_pairs": tables.PSEUDO_PAIRS,
-    "translator": tables.TRANSLATOR,
-    "anomaly_maps": tables.ANOMALY_MAPS,
-    "evaluation": tables.EVALUATION,
-    "registration_peers": tables.REGISTRATION_PEERS,
-    "registration_report": tables.REGISTRATION_REPORT,
-}
 CHECKS = {
     ("radiographs", "sources_usable"),
     ("lung_masks", "masks_plausible"),
