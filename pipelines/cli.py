@@ -67,7 +67,7 @@ def run(
 
     translator = overrides.setdefault("translator", {})
     if all_arms:
-        from assets.translation.settings import every_arm
+        from assets.translation.arms import every_arm
 
         translator.setdefault("arms", every_arm())
     if seeds > 1:

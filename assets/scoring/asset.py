@@ -17,10 +17,12 @@ from assets.scoring.preview import anomaly_sheet
 from assets.scoring.score import score_radiographs
 from assets.scoring.settings import ScoringSettings
 from assets.tables import ANOMALY_MAPS, CARRIED
+from assets.translation.arms import parse_arm
 from assets.translation.asset import unit, weights_of
 from assets.translation.domain import prepare
 from assets.translation.inference import translate
-from assets.translation.settings import TranslationSettings, parse_arm, resolved
+from assets.translation.presets import image_size
+from assets.translation.settings import TranslationSettings
 from resources.accelerator import Accelerator
 from resources.dagster_shapes import PICTURE_BYTES, column_schema, set_aside_table
 from resources.incremental import Outcome, Task, row_key
@@ -50,7 +52,7 @@ def _outcome(
     trained = load()
     arm = parse_arm(trained.row["arm"])
     source = frame(arm.alignment, rows, reference, partial(read_artifact, run.store))
-    images, masks = prepare(source.image[None], source.lungs[None], resolved(trained.settings).size)
+    images, masks = prepare(source.image[None], source.lungs[None], image_size(trained.settings))
     with torch.no_grad():
         translated = translate(arm.method, trained.weights, images, masks, trained.settings)
     maps = maps_of(images, translated, masks)

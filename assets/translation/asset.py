@@ -16,11 +16,14 @@ from assets.pairing.frames import U8 as Lungs
 from assets.pairing.frames import FrameRows, Row, frame, frame_key
 from assets.pictures import to_png
 from assets.tables import TRANSLATOR
+from assets.translation.arms import Arm, parse_arm
 from assets.translation.domain import prepare
 from assets.translation.inference import translate
 from assets.translation.pca import fit_pca
+from assets.translation.presets import image_size, resolved
 from assets.translation.preview import training_curves, translation_sheet
-from assets.translation.settings import Arm, TranslationSettings, arm_digest, parse_arm, planned_runs, resolved
+from assets.translation.runs import arm_digest, planned_runs
+from assets.translation.settings import TranslationSettings
 from assets.translation.training import train
 from resources.accelerator import Accelerator
 from resources.arrays import Arrays
@@ -72,18 +75,18 @@ class _Training:
 
     def fit(self, arm: Arm, seed: int, key: str) -> Outcome:
         """Train one arm, or take its interrupted training up."""
-        plan = resolved(self.settings)
-        normal, masks = tensors(self.run, arm, self.normal, self.lungs, plan.size)
+        normal, masks = tensors(self.run, arm, self.normal, self.lungs, image_size(self.settings))
         columns: dict[str, Any] = {
             "trained_normal": len(self.normal),
             "trained_abnormal": len(self.abnormal),
-            "steps": plan.steps,
+            "steps": 0,
         }
         columns["settings"] = self.settings.model_dump_json()
         if arm.method == "pca":
             weights = fit_pca(normal, masks, self.settings.pca_components)
-            return Outcome({**columns, "trained_abnormal": 0, "steps": 0}, _named(weights))
-        abnormal, abnormal_masks = tensors(self.run, arm, self.abnormal, self.lungs, plan.size)
+            return Outcome({**columns, "trained_abnormal": 0}, _named(weights))
+        columns["steps"] = resolved(self.settings, arm.method).steps
+        abnormal, abnormal_masks = tensors(self.run, arm, self.abnormal, self.lungs, image_size(self.settings))
         checkpoints = CheckpointStore(self.run.store, key)
         trained = train(
             arm.method,
@@ -177,7 +180,7 @@ def _task(training: _Training, arm: Arm, seed: int) -> Task:
 
 def _pictures(training: _Training, rows: list[Row]) -> dict[str, bytes]:
     shown: dict[str, bytes] = {}
-    size = resolved(training.settings).size
+    size = image_size(training.settings)
     for row in rows:
         if row["status"] != "ok" or row["seed"] != training.settings.seeds[0]:
             continue

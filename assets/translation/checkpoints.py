@@ -2,26 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from assets.translation.generators import ResnetGenerator
-from assets.translation.image_pool import ImagePool
-from assets.translation.sampling import Batch
-
-
-class Translator(Protocol):
-    """What the training loop needs of a method: named parts that a checkpoint holds, and a step."""
-
-    to_normal: ResnetGenerator
-    networks: dict[str, nn.Module]
-    optimizers: dict[str, torch.optim.Adam]
-    pools: dict[str, ImagePool]
-
-    def step(self, abnormal: Batch, normal: Batch, randomness: torch.Generator, *, autocast: bool) -> dict[str, Tensor]:
-        """Update every network once and return the scalar losses."""
+from assets.translation.methods import Translator
 
 
 @dataclass

@@ -8,12 +8,13 @@ from torch.nn import functional
 
 from assets.translation.discriminators import PatchDiscriminator
 from assets.translation.domain import confine
-from assets.translation.generators import initial_generator, initialized
+from assets.translation.generator import initial_generator
+from assets.translation.generators import initialized
 from assets.translation.image_pool import ImagePool
 from assets.translation.losses import discriminator_lsgan, lsgan, patch_nce
 from assets.translation.optimization import adam, backpropagate, frozen
+from assets.translation.presets import TranslationPlan
 from assets.translation.sampling import Batch
-from assets.translation.settings import TranslationPlan
 
 
 class PatchProjector(nn.Module):
@@ -60,9 +61,7 @@ class Cut:
 
     def __init__(self, plan: TranslationPlan, weights: torch.Generator, device: torch.device) -> None:
         self.plan = plan
-        self.to_normal = initial_generator(
-            plan.generator_width, plan.generator_blocks, weights, residual=plan.residual
-        ).to(device)
+        self.to_normal = initial_generator(plan, weights).to(device)
         self.judge_normal = initialized(
             lambda: PatchDiscriminator(plan.discriminator_width, plan.discriminator_layers), weights
         ).to(device)

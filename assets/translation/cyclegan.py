@@ -5,12 +5,13 @@ from torch import Tensor, nn
 
 from assets.translation.discriminators import PatchDiscriminator
 from assets.translation.domain import confine
-from assets.translation.generators import initial_generator, initialized
+from assets.translation.generator import initial_generator
+from assets.translation.generators import initialized
 from assets.translation.image_pool import ImagePool
 from assets.translation.losses import cycle, discriminator_lsgan, identity, lsgan
 from assets.translation.optimization import adam, backpropagate, frozen
+from assets.translation.presets import TranslationPlan
 from assets.translation.sampling import Batch
-from assets.translation.settings import TranslationPlan
 
 
 class CycleGan:
@@ -27,10 +28,7 @@ class CycleGan:
 
     def __init__(self, plan: TranslationPlan, weights: torch.Generator, device: torch.device) -> None:
         self.plan = plan
-        self.to_normal, self.to_abnormal = (
-            initial_generator(plan.generator_width, plan.generator_blocks, weights, residual=plan.residual).to(device)
-            for _ in range(2)
-        )
+        self.to_normal, self.to_abnormal = (initial_generator(plan, weights).to(device) for _ in range(2))
         self.judge_normal, self.judge_abnormal = (
             initialized(lambda: PatchDiscriminator(plan.discriminator_width, plan.discriminator_layers), weights).to(
                 device

@@ -113,21 +113,6 @@ def initialized(build: Callable[[], Network], generator: torch.Generator) -> Net
     return network
 
 
-def initial_generator(width: int, blocks: int, generator: torch.Generator, *, residual: bool) -> ResnetGenerator:
-    """A generator before training; a residual one starts as the identity, its last layer being zero.
-
-    Args:
-        width: channels after the first convolution.
-        blocks: residual blocks.
-        generator: source of the weights, on the CPU.
-        residual: see `ResnetGenerator`.
-    """
-    network = initialized(lambda: ResnetGenerator(width, blocks, residual=residual), generator)
-    if residual:
-        nn.init.zeros_(network.head.weight)
-    return network
-
-
 def _normalized(x: Tensor) -> Tensor:
     return nn.functional.relu(nn.functional.instance_norm(x))
 

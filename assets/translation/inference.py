@@ -5,10 +5,12 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from assets.translation.arms import Gan, Method
 from assets.translation.domain import confine, support
-from assets.translation.generators import ResnetGenerator
+from assets.translation.generator import build_generator
 from assets.translation.pca import reconstruct
-from assets.translation.settings import Method, TranslationSettings, resolved
+from assets.translation.presets import resolved
+from assets.translation.settings import TranslationSettings
 
 _CHUNK = 16
 
@@ -43,15 +45,16 @@ def translate(
     """
     if images.ndim != 4 or images.shape != masks.shape:
         raise ValueError(f"images {tuple(images.shape)} and masks {tuple(masks.shape)} must both be (N, 1, S, S)")
-    match method:
-        case "pca":
-            translated = reconstruct(weights, images).clamp(-1, 1)
-        case "cyclegan" | "cut":
-            translated = _generate(weights, images, settings, device or torch.device("cpu"), autocast=autocast)
+    if method == "pca":
+        translated = reconstruct(weights, images).clamp(-1, 1)
+    else:
+        where = device or torch.device("cpu")
+        translated = _generate(method, weights, images, settings, where, autocast=autocast)
     return confine(translated, support(masks))
 
 
 def _generate(
+    method: Gan,
     weights: Mapping[str, Tensor],
     images: Tensor,
     settings: TranslationSettings,
@@ -59,9 +62,8 @@ def _generate(
     *,
     autocast: bool,
 ) -> Tensor:
-    plan = resolved(settings)
     with torch.device("meta"):
-        generator = ResnetGenerator(plan.generator_width, plan.generator_blocks, residual=plan.residual)
+        generator = build_generator(resolved(settings, method))
     generator.load_state_dict(weights, assign=True)
     generator.to(device).eval()
     parts = [torch.empty(0, *images.shape[1:])]

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from assets.translation.settings import TranslationPlan
+from assets.translation.presets import TranslationPlan
 
 
 def adam(networks: Sequence[nn.Module], plan: TranslationPlan) -> torch.optim.Adam:

@@ -2,20 +2,20 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from assets.translation.checkpoints import Progress, Translator, capture, restore
-from assets.translation.cut import Cut
-from assets.translation.cyclegan import CycleGan
+from assets.translation.arms import Gan
+from assets.translation.checkpoints import Progress, capture, restore
 from assets.translation.domain import support
+from assets.translation.methods import Translator, untrained
 from assets.translation.optimization import rate_factor
+from assets.translation.presets import TranslationPlan, resolved
 from assets.translation.sampling import Batch, augmented, batch_indices, generator_for
-from assets.translation.settings import TranslationPlan, TranslationSettings, resolved
+from assets.translation.settings import TranslationSettings
 from assets.translation.swap import SwapGrid, swap_grid, swapped_at_random
 
 # A curve of about a hundred points shows a training; a kill loses at most five points' worth of steps.
@@ -60,7 +60,7 @@ class Trained:
 
 
 def train(
-    method: Literal["cyclegan", "cut"],
+    method: Gan,
     abnormal: Tensor,
     normal: Tensor,
     settings: TranslationSettings,
@@ -82,7 +82,7 @@ def train(
     a batch larger than its domain shows images repeatedly.
 
     Args:
-        method: cyclegan or cut.
+        method: what to train.
         abnormal: (N, 1, S, S) in [-1, 1], as `prepare` gives them, S the plan's size.
         normal: (M, 1, S, S), likewise.
         settings: settings of the stage.
@@ -101,10 +101,10 @@ def train(
             are to be exchanged and there are no `reference_lungs`.
         TrainingStopped: a loss is not finite.
     """
-    plan = resolved(settings)
+    plan = resolved(settings, method)
     domains = (_domain("abnormal", abnormal, abnormal_masks, plan), _domain("normal", normal, normal_masks, plan))
     grid = _grid(settings, plan, reference_lungs)
-    translator = _untrained(method, plan, generator_for(seed, "weights", 0), device)
+    translator = untrained(method, plan, generator_for(seed, "weights", 0), device)
     done = restore(translator, resume, device) if resume is not None else Progress()
     if done.step > plan.steps:
         raise ValueError(f"resume is at step {done.step}, but the plan has {plan.steps}; drop the checkpoint")
@@ -123,16 +123,6 @@ def train(
             checkpoint(capture(translator, done))
     weights = {name: value.detach().cpu().clone() for name, value in translator.to_normal.state_dict().items()}
     return Trained(weights, done.history)
-
-
-def _untrained(
-    method: Literal["cyclegan", "cut"], plan: TranslationPlan, weights: torch.Generator, device: torch.device
-) -> Translator:
-    match method:
-        case "cyclegan":
-            return CycleGan(plan, weights, device)
-        case "cut":
-            return Cut(plan, weights, device)
 
 
 def _grid(

@@ -5,8 +5,9 @@ from torch import nn
 from assets.translation.cut import Cut, PatchProjector, draw_positions
 from assets.translation.generators import ResnetGenerator, initialized
 from assets.translation.losses import patch_nce
+from assets.translation.presets import TranslationPlan, resolved
 from assets.translation.sampling import Batch
-from assets.translation.settings import TranslationPlan, TranslationSettings, resolved
+from assets.translation.settings import TranslationSettings
 
 
 @pytest.fixture(autouse=True)
@@ -16,7 +17,7 @@ def one_thread() -> None:
 
 def _plan(**numbers: object) -> TranslationPlan:
     small = {"size": 32, "generator_width": 4, "generator_blocks": 2, "discriminator_width": 4, "batch": 2}
-    return resolved(TranslationSettings.model_validate({**small, "nce_patches": 16, "nce_width": 8, **numbers}))
+    return resolved(TranslationSettings.model_validate({**small, "nce_patches": 16, "nce_width": 8, **numbers}), "cut")
 
 
 def _cut(**numbers: object) -> Cut:

@@ -3,8 +3,9 @@ import torch
 from torch import nn
 
 from assets.translation.cyclegan import CycleGan
+from assets.translation.presets import TranslationPlan, resolved
 from assets.translation.sampling import Batch
-from assets.translation.settings import TranslationPlan, TranslationSettings, resolved
+from assets.translation.settings import TranslationSettings
 
 
 @pytest.fixture(autouse=True)
@@ -14,7 +15,7 @@ def one_thread() -> None:
 
 def _plan(**numbers: float) -> TranslationPlan:
     small = {"size": 32, "generator_width": 4, "generator_blocks": 2, "discriminator_width": 4, "batch": 2}
-    return resolved(TranslationSettings.model_validate({**small, "discriminator_layers": 2, **numbers}))
+    return resolved(TranslationSettings.model_validate({**small, "discriminator_layers": 2, **numbers}), "cyclegan")
 
 
 def _gan(**numbers: float) -> CycleGan:

@@ -2,7 +2,10 @@ import pytest
 import torch
 from torch import nn
 
-from assets.translation.generators import ResidualBlock, ResnetGenerator, initial_generator, initialized
+from assets.translation.generator import initial_generator
+from assets.translation.generators import ResidualBlock, ResnetGenerator, initialized
+from assets.translation.presets import resolved
+from assets.translation.settings import TranslationSettings
 
 
 def _small(*, residual: bool = False) -> ResnetGenerator:
@@ -68,11 +71,13 @@ def test_residual_generator_adds_its_change_to_the_input() -> None:
 
 def test_residual_generator_starts_as_the_identity_and_can_leave_it() -> None:
     x = _inputs()
-    network = initial_generator(4, 3, torch.Generator().manual_seed(0), residual=True)
+    settings = TranslationSettings(generator_width=4, generator_blocks=3, residual=True)
+    network = initial_generator(resolved(settings, "cut"), torch.Generator().manual_seed(0))
     assert torch.equal(network(x), x)
     (gradient,) = torch.autograd.grad(network(x).mean(), network.head.weight)
     assert gradient.abs().sum() > 0
-    assert initial_generator(4, 3, torch.Generator().manual_seed(0), residual=False).head.weight.any()
+    plain = resolved(settings.model_copy(update={"residual": False}), "cut")
+    assert initial_generator(plain, torch.Generator().manual_seed(0)).head.weight.any()
 
 
 def test_result_does_not_depend_on_batch_or_mode() -> None:

@@ -1,10 +1,11 @@
 import pytest
 import torch
 
+from assets.translation.arms import Method
 from assets.translation.generators import ResnetGenerator, initialized
 from assets.translation.inference import translate
 from assets.translation.pca import fit_pca, reconstruct
-from assets.translation.settings import Method, TranslationSettings
+from assets.translation.settings import TranslationSettings
 
 SETTINGS = TranslationSettings(size=32, generator_width=4, generator_blocks=2)
 

@@ -3,27 +3,22 @@ import dataclasses
 import pytest
 from pydantic import ValidationError
 
-from assets.translation.settings import (
-    Arm,
-    TranslationPlan,
-    TranslationSettings,
-    arm_digest,
-    parse_arm,
-    planned_runs,
-    resolved,
-)
+from assets.translation.arms import Arm, parse_arm
+from assets.translation.presets import TranslationPlan, image_size, resolved
+from assets.translation.runs import arm_digest, planned_runs
+from assets.translation.settings import TranslationSettings
 
 CYCLEGAN, CUT, PCA = Arm("it_pr", "cyclegan"), Arm("it_pr", "cut"), Arm("it_pr", "pca")
 
 
 def test_default_preset_is_the_one_for_a_laptop() -> None:
-    plan = resolved(TranslationSettings())
+    plan = resolved(TranslationSettings(), "cut")
     assert TranslationSettings().preset == "tiny"
     assert plan.size == 64
 
 
 def test_paper_preset_has_the_published_numbers() -> None:
-    plan = resolved(TranslationSettings(preset="paper"))
+    plan = resolved(TranslationSettings(preset="paper"), "cut")
     assert (plan.size, plan.batch, plan.generator_width, plan.generator_blocks) == (256, 1, 64, 9)
     assert (plan.discriminator_width, plan.discriminator_layers) == (64, 3)
     assert (plan.learning_rate, plan.beta1, plan.beta2) == (2e-4, 0.5, 0.999)
@@ -48,12 +43,12 @@ def test_paper_preset_has_the_published_numbers() -> None:
     ],
 )
 def test_explicit_field_replaces_the_preset(override: dict[str, int]) -> None:
-    plan = resolved(TranslationSettings.model_validate(override))
-    assert dataclasses.asdict(plan) == dataclasses.asdict(resolved(TranslationSettings())) | override
+    plan = resolved(TranslationSettings.model_validate(override), "cut")
+    assert dataclasses.asdict(plan) == dataclasses.asdict(resolved(TranslationSettings(), "cut")) | override
 
 
 def test_presets_differ_in_size() -> None:
-    assert resolved(TranslationSettings(preset="small")).size == 128
+    assert image_size(TranslationSettings(preset="small")) == 128
 
 
 def test_every_plan_field_is_a_setting() -> None:
@@ -69,7 +64,7 @@ def test_settings_are_frozen_and_refuse_unknown_names() -> None:
 
 def test_discriminator_deeper_than_the_image_is_refused() -> None:
     with pytest.raises(ValueError, match="discriminator_layers=4"):
-        resolved(TranslationSettings(size=32, discriminator_layers=4))
+        resolved(TranslationSettings(size=32, discriminator_layers=4), "cut")
 
 
 def test_default_arms_parse_and_keep_their_name() -> None:
@@ -137,6 +132,6 @@ def test_digest_changes_only_with_settings_of_the_method(change: dict[str, objec
 
 
 def test_preset_counts_by_its_numbers_not_by_its_name() -> None:
-    tiny = resolved(TranslationSettings(preset="tiny"))
+    tiny = resolved(TranslationSettings(preset="tiny"), "cut")
     spelled_out = TranslationSettings(preset="paper", **dataclasses.asdict(tiny))
     assert arm_digest(CUT, 0, spelled_out) == arm_digest(CUT, 0, TranslationSettings(preset="tiny"))
