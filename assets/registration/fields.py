@@ -23,7 +23,8 @@ def warp(moving: Tensor, displacement: Tensor) -> Tensor:
 
     Args:
         moving: (N, C, H, W).
-        displacement: backward map (N, 2, h, w) in pixels of `moving`; (h, w) is the grid of the result.
+        displacement: backward map (N, 2, h, w) in pixels of `moving`; (h, w) is the grid of the result. Where it is
+            no number, the middle of `moving` is read.
 
     Returns:
         (N, C, h, w) in the dtype of `moving`.
@@ -41,7 +42,8 @@ def warp(moving: Tensor, displacement: Tensor) -> Tensor:
         raise ValueError(f"moving must be at least 2 x 2 pixels, got {height} x {width}")
     place = identity_grid((displacement.shape[2], displacement.shape[3]), displacement) + displacement
     span = place.new_tensor([width - 1, height - 1]).view(1, 2, 1, 1)
-    grid = (place * (2 / span) - 1).permute(0, 2, 3, 1)
+    # torch's backward pass at a position that is no number reads outside its memory.
+    grid = (place * (2 / span) - 1).permute(0, 2, 3, 1).nan_to_num()
     return F.grid_sample(moving, grid.to(moving.dtype), padding_mode="border", align_corners=True)
 
 

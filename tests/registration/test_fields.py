@@ -112,6 +112,18 @@ def test_warp_refuses_a_line() -> None:
         warp(torch.zeros(1, 1, 1, 8), torch.zeros(1, 2, 1, 8))
 
 
+def test_warp_by_no_number_reads_the_middle_and_its_gradient_stays_inside() -> None:
+    moving = torch.arange(25.0).view(1, 1, 5, 5).requires_grad_()
+    displacement = torch.zeros(1, 2, 5, 5)
+    displacement[:, :, 0, 0] = float("nan")
+    displacement.requires_grad_()
+    warped = warp(moving, displacement)
+    assert warped[0, 0, 0, 0].item() == 12.0
+    # Without a guard this ends the process.
+    gradients = torch.autograd.grad(warped.sum(), [moving, displacement])
+    assert gradients[0].sum().item() == pytest.approx(25.0)
+
+
 def test_composed_field_equals_warping_twice() -> None:
     image, outer, inner = smooth_image(8, 64), smooth_field(9, 64, 4, 10), smooth_field(10, 64, 4, 10)
     difference = warp(warp(image, outer), inner) - warp(image, compose(outer, inner))
