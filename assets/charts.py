@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 RGB = npt.NDArray[np.uint8]
 
@@ -18,21 +20,27 @@ GRAY = "#767b85"
 X_AXES = ("step", "epoch", "iteration")
 
 
-def new_figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> "Figure":
     """An empty white figure, sizes in inches at 110 dots each."""
+    # Half a second that only those wait for who draw; so below.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
-def rendered(figure: Figure) -> RGB:
+def rendered(figure: "Figure") -> RGB:
     """The figure as (H, W, 3) uint8."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     canvas = FigureCanvasAgg(figure)
     canvas.draw()  # type: ignore[no-untyped-call]
     return np.asarray(canvas.buffer_rgba(), dtype=np.uint8)[..., :3].copy()  # type: ignore[no-untyped-call]
 
 
-def plain(axes: Axes) -> None:
+def plain(axes: "Axes") -> None:
     """Take away what does not carry data: upper and right frame, heavy ticks; add a faint grid."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(GRAY)
@@ -65,7 +73,7 @@ def history_panels(history: Sequence[Mapping[str, float]], columns: int = 3) -> 
     return rendered(figure)
 
 
-def _line(axes: Axes, axis: str, name: str, history: Sequence[Mapping[str, float]]) -> None:
+def _line(axes: "Axes", axis: str, name: str, history: Sequence[Mapping[str, float]]) -> None:
     points = [(row.get(axis, float(i)), row[name]) for i, row in enumerate(history) if name in row]
     x, y = np.array(points, dtype=np.float64).T
     finite = np.isfinite(y)

@@ -8,7 +8,6 @@ import io
 from collections.abc import Sequence
 
 import cv2
-import matplotlib
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
@@ -104,6 +103,8 @@ def heat(image: F32, anomaly_map: F32, vmax: float) -> RGB:
         raise ValueError(f"image {image.shape} and anomaly_map {anomaly_map.shape} must have one shape")
     if not vmax > 0:
         raise ValueError(f"vmax must be positive, got {vmax}")
+    import matplotlib
+
     value = np.clip(np.nan_to_num(anomaly_map) / vmax, 0, 1)
     # the dark end of the color map would black out healthy lung, so it starts at its purple
     color = np.asarray(matplotlib.colormaps["inferno"](0.3 + 0.65 * value))[..., :3]

@@ -2,6 +2,7 @@ import logging
 import os
 import tempfile
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,24 @@ from resources.object_store import ObjectStore
 
 KEY = "a key for the tests only"
 BUCKET = "pseudopair"
+TESTS = Path(__file__).parent
+# Files that take longest, and begin first: whoever ran one last would leave the other worker idle. The second makes the
+# finished installation that the others wait for.
+LONGEST = (
+    "pipelines/test_schedules.py",
+    "pipelines/test_incremental_run.py",
+    "pipelines/test_kill_points.py",
+    "pipelines/test_forget.py",
+    "pipelines/test_killed_run.py",
+    "pipelines/test_remote_store.py",
+    "pipelines/test_flaky_s3.py",
+    "pipelines/test_registration_ways.py",
+    "pipelines/test_two_runs.py",
+    "pipelines/test_borrowing.py",
+    "pipelines/test_translator_faults.py",
+    "pipelines/test_translator_killed.py",
+    "pipelines/test_concurrency.py",
+)
 
 # Partitions are read from cohort files when `resources.partitions` is imported, before any fixture: not the home of
 # whoever runs the tests decides which there are, but the shipped cohorts and those in tests/cohorts.
@@ -72,6 +91,13 @@ def store(request: pytest.FixtureRequest) -> ObjectStore:
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest, then with those that have most tests."""
+    counts = Counter(item.path for item in items)
+    ranks = {TESTS / name: rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: (ranks.get(item.path, len(ranks)), -counts[item.path]))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

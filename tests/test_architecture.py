@@ -7,7 +7,7 @@ from pathlib import Path
 import assets
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-SLOW_TO_LOAD = ("monai", "sklearn", "scipy.stats")
+SLOW_TO_LOAD = ("monai", "sklearn", "scipy.stats", "scipy.spatial", "matplotlib", "torch._dynamo")
 FORBIDDEN = ("dagster", "s3fs", "fsspec", "resources", "pipelines")
 # Where an adapter may not reach: layers import downwards only.
 BELOW = {"resources": {"assets", "pipelines"}, "assets": {"pipelines"}}

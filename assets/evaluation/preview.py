@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.axes import Axes
 
 from assets.charts import COLORS, GRAY, new_figure, plain, rendered
 from assets.evaluation.bootstrap import RocBand
 from assets.evaluation.roc import Auc, RocCurve
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 U8 = npt.NDArray[np.uint8]
 DASHES = ("-", "--", ":", "-.")
@@ -144,7 +147,7 @@ def auc_forest(rows: Sequence[ForestRow], title: str = "") -> U8:
     return rendered(figure)
 
 
-def _forest_line(axes: Axes, height: int, row: ForestRow) -> None:
+def _forest_line(axes: "Axes", height: int, row: ForestRow) -> None:
     color = GRAY if row.shortcut else COLORS[0]
     marker = "D" if row.shortcut else "o"
     if row.auc is not None:

@@ -7,7 +7,6 @@ pixels can have, so that a lost lung is never left out of a mean.
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial import KDTree
 
 from assets.prealignment.warp import compose, sample
 from assets.segmentation.quality import dice, outline_of
@@ -123,6 +122,8 @@ def _distances(one: Mask, other: Mask) -> tuple[F64, F64]:
         diagonal = np.array([np.hypot(one.shape[0] - 1, one.shape[1] - 1)])
         return diagonal, diagonal
     points, others = np.argwhere(one), np.argwhere(other)
+    from scipy.spatial import KDTree
+
     there, back = KDTree(others).query(points)[0], KDTree(points).query(others)[0]
     return np.asarray(there, dtype=np.float64), np.asarray(back, dtype=np.float64)
 

@@ -1,16 +1,17 @@
 """Pictures of lung masks: contact sheets, worst first, and the histogram of the quality score."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter
 from PIL import Image, ImageDraw, ImageFont
 
 from assets.charts import COLORS, new_figure, plain, rendered
 from assets.pictures import GAP, INK, PAPER, TEXT_SIZE, Color, contact_sheet, fitted, fitted_labels, outline, shortened
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 F32 = npt.NDArray[np.float32]
 U8 = npt.NDArray[np.uint8]
@@ -153,7 +154,9 @@ def score_histogram(scores: Mapping[str, Sequence[float | None]], gate: float | 
     return rendered(figure)
 
 
-def _bars(axes: Axes, groups: Mapping[str, npt.NDArray[np.float64]], lowest: float) -> None:
+def _bars(axes: "Axes", groups: Mapping[str, npt.NDArray[np.float64]], lowest: float) -> None:
+    from matplotlib.ticker import FuncFormatter
+
     start = np.floor(max(0.0, lowest - _BIN_WIDTH) / _BIN_WIDTH) * _BIN_WIDTH
     edges = np.linspace(start, 1.0, 1 + max(1, round((1.0 - start) / _BIN_WIDTH)))
     for index, (name, values) in enumerate(groups.items()):

@@ -38,6 +38,8 @@ def mark_models(store: ObjectStore, places: Layout, found: Theirs, work: Rewriti
         place = Place("translator", cohort)
         if place in places.objects and _trained_on(reader, place, found):
             work.mark(place, WITHDREW.format(what="its training pairs"))
+            # A training that failed names the radiographs that it failed on.
+            work.unnamed(place, found)
             marked.append(str(place))
         marked += _measured(places, cohort, found, work)
     return marked

@@ -17,6 +17,8 @@ from resources.stage_run import MUST_RETRAIN
 
 STATUSES = ("ok", "needs_review", "rejected", "failed")
 
+UNNAMED = "failed on radiographs of which some were withdrawn; run the cohort again"
+
 
 @dataclass
 class Rewriting:
@@ -70,6 +72,19 @@ class Rewriting:
             status = kept["status"].to_pylist()
             counts = {name: status.count(name) for name in STATUSES} | {"planned": kept.num_rows}
             self._publish(place, pointer, kept, counts)
+
+    def unnamed(self, place: Place, found: Theirs) -> None:
+        """Publish a place's manifest with other reasons where they name a patient's radiographs."""
+        pointer = read_pointer(self.store, place)
+        if pointer is None:
+            return
+        table = table_from(self.store.read(place.manifest(pointer["digest"])))
+        reasons = table["reason"].to_pylist()
+        told = [UNNAMED if any(name in (reason or "") for name in found.radiographs) else reason for reason in reasons]
+        if told != reasons:
+            column = pa.array(told, table.schema.field("reason").type)
+            reworded = table.set_column(table.schema.get_field_index("reason"), "reason", column)
+            self._publish(place, pointer, reworded, {})
 
     def follow(self, places: Layout) -> None:
         """Make pointers that were made from a rewritten manifest name the new one: what they hold is unchanged."""

@@ -24,6 +24,15 @@ def lung_masks(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # ty
     return dg.MaterializeResult(metadata={"sheet": picture(PNG), "of": context.partition_key})
 
 
+@dg.asset(partitions_def=PARTITIONS, name="translator")
+def watched(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    event = dg.AssetObservation(context.asset_key, partition=context.partition_key, metadata={"panel": picture(PNG)})
+    context.log_event(event)
+    if context.run.tags.get("stop"):
+        raise dg.Failure("stopped after it was seen", allow_retries=False)
+    return dg.MaterializeResult(metadata={"of": context.partition_key})
+
+
 def bytes_of(folder: Path) -> bytes:
     return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
 
@@ -56,6 +65,27 @@ def test_runs_go_with_their_pictures_and_others_stay(local_store: ObjectStore, t
         assert delete_runs(instance, [Place("lung_masks", "made/0")]) == [runs["made/0"]]
         report_manifests(instance, made.store, [Place("lung_masks", "made/0")])
         compact(instance)
+        assert not pictured(tmp_path)
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_what_was_seen_of_a_training_goes_with_its_run(
+    local_store: ObjectStore, tmp_path: Path, *, stopped: bool
+) -> None:
+    made = MadeUp(local_store, shards=2, stored=lambda index: False).publish()
+    place = Place("translator", "made/1")
+    with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
+        tags = {"stop": "yes"} if stopped else {}
+        run = dg.materialize([watched], instance=instance, partition_key="made/1", tags=tags, raise_on_error=False)
+        assert run.success is not stopped
+        wanted = dg.AssetRecordsFilter(dg.AssetKey("translator"), asset_partitions=["made/1"])
+        # Once, though the event is told and then handed over by the step.
+        assert len(instance.fetch_observations(wanted, limit=9).records) == 1
+        assert pictured(tmp_path)
+        assert delete_runs(instance, [place]) == [run.run_id]
+        report_manifests(instance, made.store, [place])
+        compact(instance)
+        assert instance.fetch_observations(wanted, limit=9).records == []
         assert not pictured(tmp_path)
 
 

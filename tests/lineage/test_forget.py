@@ -12,6 +12,7 @@ from pipelines.forget.event_log import PARTITION_TAG
 from pipelines.forget.layout import Layout, layout
 from pipelines.forget.purge import purge
 from pipelines.forget.removal import Removed, find_theirs, remove
+from pipelines.forget.rewriting import UNNAMED
 from pipelines.forget.schemas import SCHEMAS, as_written
 from pipelines.forget.theirs import ForgetError, Theirs
 from pipelines.lineage.fitted_on import FITTED_STAGES, fitted_keys
@@ -449,6 +450,15 @@ def test_every_stage_has_its_schema_and_other_columns_are_left_as_they_are() -> 
 
 def dg_id(number: int) -> str:
     return f"00000000-0000-4000-8000-{number:012d}"
+
+
+def test_a_failed_training_no_longer_names_the_radiograph(made: MadeUp, instance: dg.DagsterInstance) -> None:
+    place = Place("translator", "made")
+    names = sorted(find_theirs(made.store, [made.patient(TRAINED)]).radiographs)
+    rewrite(made.store, place, lambda row: {**row, "reason": f"not finite; its batch had {names[0]}"})
+    forgotten(made, instance, TRAINED)
+    reasons = set(require_current(made.store, place)[1]["reason"].to_pylist())
+    assert reasons == {UNNAMED}
 
 
 def test_a_model_that_cannot_be_read_is_to_be_made_anew(made: MadeUp, instance: dg.DagsterInstance) -> None:

@@ -1,6 +1,6 @@
-"""A cohort that is run, ticked, grown and ticked again, in the process of an installation; prints what happened.
+"""A cohort that is run, ticked, grown and ticked again, in the process of an installation; writes what happened.
 
-python -m tests.pipelines.growing_scenario FOLDER_OF_THE_FILES
+python -m tests.pipelines.growing_scenario FOLDER_OF_THE_FILES TOLD.json
 """
 
 import json
@@ -11,6 +11,7 @@ from typing import Any
 
 import dagster as dg
 
+from pipelines.commands.common import prepare
 from pipelines.definitions import defs
 from pipelines.schedules import weekly_retraining
 from pipelines.sensors import source_changes
@@ -64,6 +65,7 @@ def said(result: Any) -> Any:  # noqa: ANN401
 
 def main() -> None:
     """The scenario."""
+    prepare()
     cohort, happened = CohortOnDisk(Path(sys.argv[1])), {}
     with dg.DagsterInstance.get() as instance:
         happened["before"] = said(weekly(instance, 0))
@@ -82,7 +84,7 @@ def main() -> None:
         happened["after data"] = said(weekly(instance, 2))
         happened["rest"] = execute(instance, "everything")
         happened["quiet again"] = said(weekly(instance, 3))
-    print(f"\n{json.dumps(happened)}")
+    Path(sys.argv[2]).write_text(json.dumps(happened), encoding="utf-8")
 
 
 if __name__ == "__main__":

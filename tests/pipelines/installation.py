@@ -1,9 +1,10 @@
 """A pseudopair installation in a folder of its own, driven through the console command in processes of their own."""
 
 import os
+import signal
 import subprocess
 import sys
-import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,11 @@ import yaml
 from pipelines.stages import STAGES
 from resources.manifests import Place, read_manifest, read_pointer
 from resources.object_store import ObjectStore
+from tests.pipelines.processes import PATIENCE_SECONDS, Running
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 KEY = "a key for the tests only"
 OWN_VARIABLES = ("PSEUDOPAIR_", "DAGSTER_", "AWS_")
-PATIENCE_SECONDS = 240
 
 
 class Installation:
@@ -50,8 +51,8 @@ class Installation:
         text = yaml.safe_dump(declaration, sort_keys=False)
         (self.cohorts / f"{declaration['name']}.yaml").write_text(text, encoding="utf-8")
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start `pseudopair ARGUMENTS`."""
+    def variables(self) -> dict[str, str]:
+        """All variables of the installation's processes."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(OWN_VARIABLES)}
         own = {
             "PSEUDOPAIR_HOME": str(self.home),
@@ -63,24 +64,33 @@ class Installation:
             "OMP_NUM_THREADS": "1",
             "COLUMNS": "200",
         }
-        return subprocess.Popen(
-            [sys.executable, "-m", "pipelines.cli", *arguments],
-            cwd=REPOSITORY,
-            env=inherited | own | self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        return inherited | own | self.environment
+
+    def python(self, *line: str, **variables: str) -> Running:
+        """Start `python LINE` with the installation's variables and others."""
+        return Running(line, self.variables() | variables, self.folder / "printed" / uuid.uuid4().hex)
+
+    def start(self, *arguments: str) -> Running:
+        """Start `pseudopair ARGUMENTS`."""
+        return self.python("-m", "pipelines.cli", *arguments)
 
     def call(self, *arguments: str) -> tuple[int, str]:
         """Run `pseudopair ARGUMENTS`; exit status, and all that it printed."""
-        process = self.start(*arguments)
-        try:
-            printed, _ = process.communicate(timeout=PATIENCE_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            raise AssertionError(f"still running after {PATIENCE_SECONDS} s:\n{process.communicate()[0]}") from None
-        return process.returncode, printed
+        return self.start(*arguments).end()
+
+    def call_cold(self, *arguments: str) -> tuple[int, str]:
+        """The same in a Python that has loaded nothing yet, as a user's has; it begins seconds later."""
+        done = subprocess.run(
+            [sys.executable, "-m", "pipelines.cli", *arguments],
+            cwd=REPOSITORY,
+            env=self.variables(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+            check=False,
+        )
+        return done.returncode, done.stdout
 
     def run(self, cohort: str, *arguments: str) -> str:
         """Run a cohort, which must succeed; all that was printed."""
@@ -90,16 +100,12 @@ class Installation:
 
     def kill_when(self, reached: Callable[[], bool], *arguments: str) -> None:
         """Run `pseudopair ARGUMENTS` and kill it (SIGKILL) as soon as something is reached."""
-        process = self.start(*arguments)
+        running = self.start(*arguments)
         try:
-            deadline = time.monotonic() + PATIENCE_SECONDS
-            while not reached():
-                assert process.poll() is None, process.communicate()[0]
-                assert time.monotonic() < deadline, "not reached in time"
-                time.sleep(0.01)
+            running.wait_until(reached, 0.01)
         finally:
-            process.kill()
-            process.communicate()
+            running.signal(signal.SIGKILL)
+            running.end()
 
     def pointer(self, stage: str, cohort: str = "tiny") -> dict[str, Any]:
         """The stage's pointer record of a cohort with one shard."""

@@ -83,7 +83,7 @@ def kill_at_points(folder: Path, seed: int, count: int) -> None:
     Leaves below the folder: `whole`, the uninterrupted store; `N/killed` and `N/after` of the point at position N.
     """
     trace = folder / "trace"
-    _forked(_traced, folder / "whole", trace)
+    forked(_traced, folder / "whole", trace)
     chosen = points(trace.read_text(encoding="utf-8").splitlines(), seed, count)
     labels = trace.read_text(encoding="utf-8").splitlines()
     # What is imported and built on first use need not be so again in every child.
@@ -91,14 +91,14 @@ def kill_at_points(folder: Path, seed: int, count: int) -> None:
     ended = {}
     for position, name in chosen.items():
         root = folder / str(position) / "after"
-        status = _forked(_killed, root, position)
+        status = forked(_killed, root, position)
         shutil.copytree(root, folder / str(position) / "killed")
         ended[position] = {"name": name, "label": labels[position], "signal": os.WTERMSIG(status)}
-        ended[position]["next"] = _forked(_run, root)
+        ended[position]["next"] = forked(_run, root)
     (folder / "points.json").write_text(json.dumps(ended), encoding="utf-8")
 
 
-def _forked(call: Callable[..., None], *arguments: object) -> int:
+def forked(call: Callable[..., None], *arguments: object) -> int:
     """Call a function in a fork of this process; its wait status."""
     child = os.fork()
     if child == 0:
@@ -151,9 +151,9 @@ def fill_at_points(folder: Path, kinds: tuple[str, ...]) -> None:
     run_stages(str(folder / "warm"), names=STAGES)
     for kind in kinds:
         root, error = folder / kind / "after", folder / kind / "error"
-        assert _forked(_filled, root, f"flush stages/lung_masks/.*{kind}", error) == 0
+        assert forked(_filled, root, f"flush stages/lung_masks/.*{kind}", error) == 0
         shutil.copytree(root, folder / kind / "full")
-        assert _forked(_run, root) == 0
+        assert forked(_run, root) == 0
 
 
 def _filled(root: Path, pattern: str, error: Path) -> None:

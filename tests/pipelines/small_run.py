@@ -1,10 +1,7 @@
 """Five cheap stages of a small phantom cohort, for tests that run them many times in processes of their own."""
 
-import multiprocessing
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +35,6 @@ DECLARATION: dict[str, Any] = {
 STAGES = (radiographs, lung_segmenter, lung_masks, reference_lung, prealigned_radiographs)
 NAMES = tuple(asset.key.to_user_string() for asset in STAGES)
 PER_COHORT = ("lung_segmenter", "reference_lung")
-# The server imports this module once; what it forks starts at once, and threads of the tests stay out of it.
-PROCESSES: ForkServerContext = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload([__name__])
 
 
 def place(stage: str) -> Place:
@@ -74,30 +68,6 @@ def _declared(declaration: dict[str, Any]) -> Iterator[None]:
         yield
     finally:
         vars(stage_run)["entry_named"] = entry
-
-
-def in_child(target: Callable[..., None], *arguments: Any, environment: dict[str, str] | None = None) -> int:  # noqa: ANN401
-    """Call a function in a process of its own; the exit status, negative where a signal ended it."""
-    process = started(target, *arguments, environment=environment)
-    process.join()
-    assert process.exitcode is not None
-    return process.exitcode
-
-
-def started(
-    target: Callable[..., None],
-    *arguments: Any,  # noqa: ANN401
-    environment: dict[str, str] | None = None,
-) -> "multiprocessing.context.ForkServerProcess":
-    """Begin a call in a process of its own."""
-    process = PROCESSES.Process(target=_call, args=(target, arguments, environment or {}))
-    process.start()
-    return process
-
-
-def _call(target: Callable[..., None], arguments: tuple[Any, ...], environment: dict[str, str]) -> None:
-    os.environ.update(environment)
-    target(*arguments)
 
 
 def pointers(store: ObjectStore) -> dict[str, dict[str, Any]]:

@@ -8,7 +8,8 @@ from pipelines.verify import verify
 from resources.object_store import ABSENT, ObjectStore
 from tests.pipelines.flaky_proxy import FAILURES, every_third, proxied
 from tests.pipelines.killing import STAGES
-from tests.pipelines.small_run import in_child, manifests, pointers, run_stages
+from tests.pipelines.processes import in_child
+from tests.pipelines.small_run import manifests, pointers, run_stages
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -1,16 +1,16 @@
 """A patient of a finished installation is removed through the console, and the cohort run again."""
 
-import os
-import subprocess
-import sys
 from collections import Counter
+
+import pytest
 
 from pipelines.forget.layout import layout
 from pipelines.forget.removal import find_theirs
 from resources.manifests import read_pointer
 from tests.lineage.scan import pixels_of, traces
-from tests.pipelines.installation import KEY, OWN_VARIABLES, REPOSITORY, Installation
+from tests.pipelines.installation import Installation
 
+pytestmark = pytest.mark.timeout(600)
 UNTOUCHED = (
     *("radiographs", "lung_segmenter", "lung_masks", "reference_lung", "prealigned_radiographs"),
     *("registration_model", "registered_radiographs", "translator", "anomaly_maps"),
@@ -56,8 +56,10 @@ def test_models_that_saw_a_removed_patient_are_fitted_anew(finished: Installatio
 
 REBUILD = """
 import dagster as dg
+from pipelines.commands.common import prepare
 from pipelines.launches import Launcher, stages_until
 from pipelines.rebuild import rebuild
+prepare()
 with dg.DagsterInstance.get() as instance:
     rebuild("tiny", stages_until("pseudo_pairs"), Launcher(instance, "rebuilt"), print)
 """
@@ -65,14 +67,8 @@ with dg.DagsterInstance.get() as instance:
 
 def rebuilt(installation: Installation) -> None:
     """What a job of the UI or the weekly schedule does, up to the pairs."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(OWN_VARIABLES)}
-    environment |= {"PSEUDOPAIR_HOME": str(installation.home), "PSEUDOPAIR_COHORTS": str(installation.cohorts)}
-    environment |= {"PSEUDOPAIR_KEY": KEY, "PSEUDOPAIR_DEVICE": "cpu", "PSEUDOPAIR_THREADS": "1"}
-    environment |= {"DAGSTER_HOME": str(installation.home / "dagster")}
-    done = subprocess.run(
-        [sys.executable, "-c", REBUILD], cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
+    status, printed = installation.python("-c", REBUILD).end()
+    assert status == 0, printed[-4000:]
 
 
 def pairs_of(installation: Installation) -> set[str]:

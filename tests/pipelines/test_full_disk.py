@@ -6,7 +6,8 @@ import pytest
 from pipelines.verify import verify
 from resources.object_store import ObjectStore
 from tests.pipelines.killing import STAGES, fill_at_points
-from tests.pipelines.small_run import in_child, manifests, run_stages
+from tests.pipelines.processes import in_child
+from tests.pipelines.small_run import manifests, run_stages
 
 pytestmark = pytest.mark.timeout(600)
 KINDS = ("artifacts", "manifests", "pictures", "CURRENT.json")

@@ -7,7 +7,8 @@ import pytest
 from pipelines.verify import verify
 from resources.object_store import ObjectStore
 from tests.pipelines.killing import NAMED, kill_at_points
-from tests.pipelines.small_run import SUBJECTS, in_child, manifests, place, pointers
+from tests.pipelines.processes import in_child
+from tests.pipelines.small_run import SUBJECTS, manifests, place, pointers
 
 pytestmark = pytest.mark.timeout(600)
 SEED = 5

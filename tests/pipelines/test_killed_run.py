@@ -1,5 +1,8 @@
+from pathlib import Path
+
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load, save
 
 from resources.arrays import decode, decode_columns, encode
@@ -8,6 +11,7 @@ from tests.pipelines.installation import Installation
 
 pytestmark = pytest.mark.timeout(600)
 MARK = 123.0
+AFTER_EVERY_STEP = ("--set", "translator.checkpoint_minutes=0")
 
 
 def temporary(store: ObjectStore) -> list[str]:
@@ -35,6 +39,13 @@ def checkpoints(store: ObjectStore) -> list[str]:
     return sorted(store.find("checkpoints"))
 
 
+def about(store: ObjectStore, path: str) -> dict[str, str]:
+    """What a checkpoint says of its training."""
+    with safe_open(Path(store.root) / path, framework="pt") as held:
+        found: dict[str, str] = held.metadata()
+    return found
+
+
 def test_a_training_killed_between_its_steps_goes_on_from_its_checkpoint(
     finished: Installation, reference: Installation
 ) -> None:
@@ -45,7 +56,7 @@ def test_a_training_killed_between_its_steps_goes_on_from_its_checkpoint(
         found = [finished.store.read_or_none(path) for path in checkpoints(finished.store)]
         return any(data is not None and int(load(data)["step"]) >= 10 for data in found)
 
-    finished.kill_when(some_steps_are_done, "run", "tiny")
+    finished.kill_when(some_steps_are_done, "run", "tiny", *AFTER_EVERY_STEP)
     assert not finished.store.find(trained["artifact"])
     (path,) = checkpoints(finished.store)
     state = load(finished.store.read(path))
@@ -53,9 +64,9 @@ def test_a_training_killed_between_its_steps_goes_on_from_its_checkpoint(
     # A mark in the history: it comes out at the end only if the training really was taken up from here.
     kept = torch.tensor(MARK)
     state["history/learning_rate"][0] = kept
-    finished.store.write(path, save(state))
+    finished.store.write(path, save(state, metadata=about(finished.store, path)))
 
-    finished.run("tiny", "--until", "translator")
+    finished.run("tiny", "--until", "translator", *AFTER_EVERY_STEP)
     assert checkpoints(finished.store) == []
     data, expected = finished.store.read(trained["artifact"]), reference.store.read(trained["artifact"])
     arrays, columns = decode(data), decode_columns(data)
@@ -63,5 +74,6 @@ def test_a_training_killed_between_its_steps_goes_on_from_its_checkpoint(
     history = arrays["history"].copy()
     assert history[0, column] == MARK
     history[0, column] = decode(expected)["history"][0, column]
-    # But for the mark, every byte is that of the uninterrupted training.
-    assert encode({**arrays, "history": history}, columns) == expected
+    # But for the mark, and the setting that it was trained with, every byte is that of the uninterrupted training.
+    settings = decode_columns(expected)["settings"]
+    assert encode({**arrays, "history": history}, {**columns, "settings": settings}) == expected

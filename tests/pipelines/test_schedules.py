@@ -1,7 +1,4 @@
 import json
-import os
-import subprocess
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,33 +9,15 @@ import pytest
 from pipelines import schedules
 from pipelines.dead_runs import RUN_TAG
 from pipelines.definitions import defs
-from pipelines.schedules import RETRAINING_VARIABLE, daily_status, everything, weekly_retraining
+from pipelines.schedules import RETRAINING_VARIABLE, TIMEZONE_VARIABLE, daily_status, everything, weekly_retraining
 from pipelines.status import StatusRow
 from tests.pipelines.cohort_on_disk import NAME, CohortOnDisk
 from tests.pipelines.growing_scenario import ADDED
-from tests.pipelines.installation import KEY, OWN_VARIABLES, REPOSITORY, Installation
+from tests.pipelines.installation import Installation
 
 # Enough for the quality score to be taught from the start: once it can be, the segmenter is fitted anew.
 FIRST = 45
 pytestmark = pytest.mark.timeout(600)
-
-
-def environment(installation: Installation) -> dict[str, str]:
-    """Variables of a process of an installation with a Dagster home of its own."""
-    dagster_home = installation.home / "dagster"
-    dagster_home.mkdir(parents=True, exist_ok=True)
-    shipped = (REPOSITORY / "resources" / "dagster.yaml").read_text(encoding="utf-8")
-    (dagster_home / "dagster.yaml").write_text(shipped, encoding="utf-8")
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(OWN_VARIABLES)}
-    return inherited | {
-        "PSEUDOPAIR_HOME": str(installation.home),
-        "PSEUDOPAIR_COHORTS": str(installation.cohorts),
-        "PSEUDOPAIR_KEY": KEY,
-        "PSEUDOPAIR_DEVICE": "cpu",
-        "PSEUDOPAIR_THREADS": "1",
-        "OMP_NUM_THREADS": "1",
-        "DAGSTER_HOME": str(dagster_home),
-    }
 
 
 @pytest.fixture(scope="module")
@@ -48,18 +27,13 @@ def happened(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     cohort = CohortOnDisk(installation.folder / "source")
     cohort.add(FIRST)
     installation.declare(cohort.declaration())
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.pipelines.growing_scenario", str(cohort.root)],
-        cwd=REPOSITORY,
-        env=environment(installation),
-        capture_output=True,
-        text=True,
-        timeout=580,
-        check=False,
+    told = installation.folder / "told.json"
+    status, printed = installation.python("-m", "tests.pipelines.growing_scenario", str(cohort.root), str(told)).end(
+        580
     )
-    assert done.returncode == 0, done.stderr[-4000:]
-    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return told
+    assert status == 0, printed[-4000:]
+    found: dict[str, Any] = json.loads(told.read_text(encoding="utf-8"))
+    return found
 
 
 def test_before_a_first_run_and_in_a_quiet_week_a_tick_launches_nothing(happened: dict[str, Any]) -> None:
@@ -173,9 +147,8 @@ def test_schedules_are_off_until_turned_on_and_say_their_time_zone() -> None:
     assert weekly_retraining.job_name == everything.name
 
 
-def test_its_time_can_be_set() -> None:
+def test_its_time_can_be_set(tmp_path: Path) -> None:
     code = "from pipelines.schedules import weekly_retraining as w; print(w.cron_schedule, w.execution_timezone)"
-    variables = {**os.environ, RETRAINING_VARIABLE: "30 4 * * 6", "PSEUDOPAIR_TIMEZONE": "Asia/Seoul"}
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, cwd=REPOSITORY, env=variables, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["30", "4", "*", "*", "6", "Asia/Seoul"]
+    variables = {RETRAINING_VARIABLE: "30 4 * * 6", TIMEZONE_VARIABLE: "Asia/Seoul"}
+    status, printed = Installation(tmp_path).python("-c", code, **variables).end()
+    assert (status, printed.split()) == (0, ["30", "4", "*", "*", "6", "Asia/Seoul"])

@@ -11,18 +11,9 @@ from pipelines.verify import verify
 from resources.manifests import fingerprint
 from resources.object_store import ObjectStore, StoreConflict
 from resources.stage_run import StageRun
-from tests.pipelines.killing import STAGES
-from tests.pipelines.small_run import (
-    DECLARATION,
-    PROCESSES,
-    SUBJECTS,
-    in_child,
-    manifests,
-    pointers,
-    rows,
-    run_stages,
-    started,
-)
+from tests.pipelines.killing import STAGES, forked
+from tests.pipelines.processes import PROCESSES, in_child, started
+from tests.pipelines.small_run import DECLARATION, SUBJECTS, manifests, pointers, rows, run_stages
 
 pytestmark = pytest.mark.timeout(600)
 CONFLICT = 3
@@ -89,7 +80,7 @@ def overtaken(root: str) -> None:
 
     def finish_second(self: StageRun, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401 (as StageRun.finish)
         setattr(StageRun, "finish", finish)  # noqa: B010 (mypy refuses to assign to a method)
-        assert in_child(run_stages, root, STAGES[:1], MORE) == 0
+        assert forked(run_stages, root, STAGES[:1], MORE) == 0
         return finish(self, *arguments, **named)
 
     setattr(StageRun, "finish", finish_second)  # noqa: B010
