@@ -198,6 +198,18 @@ PSEUDO_PAIRS = pa.schema(
     ]
 )
 
+TRANSLATOR_QUALITY = (
+    "validation_auc",
+    "normal_preservation",
+    "planted_psnr",
+    "planted_psnr_input",
+    "planted_lesion_drop",
+    "kid",
+    "kid_floor",
+    "classifier_drop",
+    "classifier_auc",
+)
+
 TRANSLATOR = pa.schema(
     [
         ("arm", pa.string()),
@@ -207,8 +219,19 @@ TRANSLATOR = pa.schema(
         ("trained_normal", pa.int32()),
         ("trained_abnormal", pa.int32()),
         ("steps", pa.int32()),
+        # Why the training ended before its last step; null where it did not.
+        ("stopped", pa.string()),
+        ("seconds", pa.float64()),
+        ("images_per_second", pa.float64()),
+        # On validation images when the training ended (assets/translation/quality.py); null is what could not be
+        # measured.
+        *((name, pa.float64()) for name in TRANSLATOR_QUALITY),
         ("settings", pa.string()),
+        # JSON object: device, arithmetic, threads, library versions.
+        ("environment", pa.string()),
         ("history_columns", pa.list_(pa.string())),
+        # Of the artefact's array `checks`: what was measured on validation images while it trained.
+        ("checks_columns", pa.list_(pa.string())),
         *_ROW,
     ]
 )

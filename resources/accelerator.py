@@ -1,6 +1,7 @@
 """The device that networks run on, as a Dagster resource."""
 
 import os
+import platform
 from typing import Literal
 
 import dagster as dg
@@ -8,17 +9,21 @@ import torch
 
 
 class Accelerator(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Chooses device, threads and reduced precision.
+    """Chooses device, threads and arithmetic.
 
     Attributes:
         device: `auto` takes a CUDA device where torch sees one, else the CPU.
         threads: CPU threads of torch; 0 takes the processors this process may use.
         reduced_precision: `auto` uses bfloat16 where the hardware multiplies it (CUDA, or a CPU with AMX).
+        channels_last: keep the translators' images and weights in the order N, H, W, C.
+        compiled: let torch.compile fuse the translators' generators; needs a C++ compiler, and minutes at first.
     """
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = 0
     reduced_precision: Literal["auto", "on", "off"] = "auto"
+    channels_last: bool = False
+    compiled: bool = False
 
     def trainings_at_once(self, wanted: int) -> int:
         """How many of `wanted` trainings run side by side: one a CPU thread (small nets gain little from more)."""
@@ -40,6 +45,20 @@ class Accelerator(dg.ConfigurableResource):  # type: ignore[type-arg]
         if self.reduced_precision != "auto":
             return self.reduced_precision == "on"
         return self._uses_cuda() or bool(torch.cpu._is_amx_tile_supported())
+
+    def environment(self) -> dict[str, str | int | bool]:
+        """What, besides settings and seed, last digits of a training depend on; call `torch_device` before."""
+        cuda = self._uses_cuda()
+        return {
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+            "device": torch.cuda.get_device_name() if cuda else "cpu",
+            "instructions": torch.backends.cpu.get_cpu_capability(),
+            "threads": torch.get_num_threads(),
+            "precision": "bfloat16" if self.autocast() else "float32",
+            "channels_last": self.channels_last,
+            "compiled": self.compiled,
+        }
 
     def _cores(self) -> int:
         if self.threads:

@@ -18,11 +18,11 @@ from assets.scoring.score import score_radiographs
 from assets.scoring.settings import ScoringSettings
 from assets.tables import ANOMALY_MAPS, CARRIED
 from assets.translation.arms import parse_arm
-from assets.translation.asset import unit, weights_of
 from assets.translation.domain import prepare
 from assets.translation.inference import translate
 from assets.translation.presets import image_size
 from assets.translation.settings import TranslationSettings
+from assets.translation.stored import unit, weights_of
 from resources.accelerator import Accelerator
 from resources.dagster_shapes import PICTURE_BYTES, column_schema, set_aside_table
 from resources.incremental import Outcome, Task, row_key

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from assets.translation.discriminators import PatchDiscriminator
 from assets.translation.domain import confine
-from assets.translation.generator import initial_generator
+from assets.translation.generator import initial_resnet
 from assets.translation.generators import initialized
 from assets.translation.image_pool import ImagePool
+from assets.translation.layers import placed
 from assets.translation.losses import discriminator_lsgan, lsgan, patch_nce
-from assets.translation.optimization import adam, backpropagate, frozen
+from assets.translation.optimization import adam, backpropagate, frozen, update
 from assets.translation.presets import TranslationPlan
 from assets.translation.sampling import Batch
 
@@ -38,8 +38,10 @@ class PatchProjector(nn.Module):
         """Unit vectors (N, S, width) a layer, from features (N, C, h, w) at flat positions (S,) common to the batch."""
         projected = []
         for layer, feature, chosen in zip(self.layers, features, positions, strict=True):
-            vectors = feature.flatten(2)[:, :, chosen].transpose(1, 2)
-            projected.append(functional.normalize(layer(vectors).float(), dim=-1, eps=1e-7))
+            vectors = feature.permute(0, 2, 3, 1).flatten(1, 2).index_select(1, chosen)
+            found = layer(vectors).float()
+            # Added, not a lower bound: early in a training the vectors are so short that it counts.
+            projected.append(found / (torch.linalg.vector_norm(found, dim=-1, keepdim=True) + 1e-7))
         return projected
 
 
@@ -61,10 +63,9 @@ class Cut:
 
     def __init__(self, plan: TranslationPlan, weights: torch.Generator, device: torch.device) -> None:
         self.plan = plan
-        self.to_normal = initial_generator(plan, weights).to(device)
-        self.judge_normal = initialized(
-            lambda: PatchDiscriminator(plan.discriminator_width, plan.discriminator_layers), weights
-        ).to(device)
+        self.to_normal = placed(initial_resnet(plan, weights), device)
+        judge = initialized(lambda: PatchDiscriminator(plan.discriminator_width, plan.discriminator_layers), weights)
+        self.judge_normal = placed(judge, device)
         self.projector = initialized(
             lambda: PatchProjector(self.to_normal.feature_channels, plan.nce_width), weights
         ).to(device)
@@ -86,50 +87,64 @@ class Cut:
         Args:
             abnormal: batch of domain A.
             normal: batch of domain B.
-            randomness: source of the patch positions, on the CPU.
+            randomness: source of the mirroring and of the patch positions, on the CPU.
             autocast: compute in bfloat16.
 
         Returns:
-            Scalar losses, detached: adversarial, nce, judge_normal.
+            Scalar losses, detached: adversarial, nce, judge_normal; and the norm of each optimizer's gradient.
         """
-        sources = Batch(
-            torch.cat([abnormal.images, normal.images]) if self.plan.identity_nce else abnormal.images,
-            torch.cat([abnormal.inside, normal.inside]) if self.plan.identity_nce else abnormal.inside,
-        )
-        with torch.autocast(sources.images.device.type, dtype=torch.bfloat16, enabled=autocast):
-            raw, source_features = self.to_normal.forward_with_features(sources.images)
-            translated = confine(raw, sources.inside)
+        sources = _together(abnormal, normal) if self.plan.identity_nce else abnormal
+        mirrored = self.plan.flip_equivariance and bool(torch.rand((), generator=randomness) < 0.5)
+        precision = torch.autocast(sources.images.device.type, dtype=torch.bfloat16, enabled=autocast)
+        with precision:
+            translated, features = self._translated(sources, mirrored=mirrored)
         fake = translated[: len(abnormal.images)]
-        judged = self._update_discriminator(normal.images, fake.detach(), autocast=autocast)
-        with (
-            frozen([self.judge_normal]),
-            torch.autocast(sources.images.device.type, dtype=torch.bfloat16, enabled=autocast),
-        ):
+        judged, norms = self._update_discriminator(normal.images, fake.detach(), precision)
+        with frozen([self.judge_normal]), precision:
             adversarial = lsgan(self.judge_normal(fake), real=True)
-            nce = self._nce(source_features, translated, randomness)
-            self._update_generator(self.plan.adversarial_weight * adversarial + self.plan.nce_weight * nce)
-        return {"adversarial": adversarial.detach(), "nce": nce.detach(), "judge_normal": judged}
+            nce = self._nce(features, translated, randomness, mirrored=mirrored)
+        norms |= self._update_generator(self.plan.adversarial_weight * adversarial + self.plan.nce_weight * nce)
+        return {"adversarial": adversarial.detach(), "nce": nce.detach(), "judge_normal": judged, **norms}
 
-    def _nce(self, source_features: list[Tensor], translated: Tensor, randomness: torch.Generator) -> Tensor:
-        """Mean over layers; abnormal and normal images weigh alike because their batches are equally large."""
-        positions = draw_positions(source_features, self.plan.nce_patches, randomness)
+    def _translated(self, sources: Batch, *, mirrored: bool) -> tuple[Tensor, list[Tensor]]:
+        """Translations, mirrored if so asked, and the features of the images as they are."""
+        if not mirrored:
+            raw, features = self.to_normal.forward_with_features(sources.images)
+            return confine(raw, sources.inside), features
         with torch.no_grad():
-            keys = self.projector(source_features, positions)
-        queries = self.projector(self.to_normal.features(translated), positions)
+            features = self.to_normal.features(sources.images)
+        return confine(self.to_normal(sources.images.flip(3)), sources.inside.flip(3)), features
+
+    def _nce(
+        self, features: list[Tensor], translated: Tensor, randomness: torch.Generator, *, mirrored: bool
+    ) -> Tensor:
+        """Mean over layers; abnormal and normal images weigh alike because their batches are equally large."""
+        positions = draw_positions(features, self.plan.nce_patches, randomness)
+        with torch.no_grad():
+            keys = self.projector(features, positions)
+        found = self.to_normal.features(translated)
+        queries = self.projector([feature.flip(3) for feature in found] if mirrored else found, positions)
         temperature = self.plan.nce_temperature
         return torch.stack([patch_nce(q, k, temperature) for q, k in zip(queries, keys, strict=True)]).mean()
 
-    def _update_discriminator(self, real: Tensor, fake: Tensor, *, autocast: bool) -> Tensor:
+    def _update_discriminator(
+        self, real: Tensor, fake: Tensor, precision: torch.autocast
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         self.optimizers["discriminator"].zero_grad()
-        with torch.autocast(real.device.type, dtype=torch.bfloat16, enabled=autocast):
-            loss = discriminator_lsgan(self.judge_normal(real), self.judge_normal(fake))
+        with precision:
+            loss = discriminator_lsgan(*self.judge_normal(torch.cat([real, fake])).chunk(2))
         backpropagate(loss)
-        self.optimizers["discriminator"].step()
-        return loss.detach()
+        return loss.detach(), self._update("discriminator")
 
-    def _update_generator(self, loss: Tensor) -> None:
+    def _update_generator(self, loss: Tensor) -> dict[str, Tensor]:
         self.optimizers["generator"].zero_grad()
         self.optimizers["projector"].zero_grad()
         backpropagate(loss)
-        self.optimizers["generator"].step()
-        self.optimizers["projector"].step()
+        return self._update("generator") | self._update("projector")
+
+    def _update(self, name: str) -> dict[str, Tensor]:
+        return {f"gradient_{name}": update(self.optimizers[name], self.plan.gradient_clip)}
+
+
+def _together(abnormal: Batch, normal: Batch) -> Batch:
+    return Batch(torch.cat([abnormal.images, normal.images]), torch.cat([abnormal.inside, normal.inside]))

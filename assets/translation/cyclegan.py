@@ -8,8 +8,9 @@ from assets.translation.domain import confine
 from assets.translation.generator import initial_generator
 from assets.translation.generators import initialized
 from assets.translation.image_pool import ImagePool
+from assets.translation.layers import placed
 from assets.translation.losses import cycle, discriminator_lsgan, identity, lsgan
-from assets.translation.optimization import adam, backpropagate, frozen
+from assets.translation.optimization import adam, backpropagate, frozen, update
 from assets.translation.presets import TranslationPlan
 from assets.translation.sampling import Batch
 
@@ -28,12 +29,10 @@ class CycleGan:
 
     def __init__(self, plan: TranslationPlan, weights: torch.Generator, device: torch.device) -> None:
         self.plan = plan
-        self.to_normal, self.to_abnormal = (initial_generator(plan, weights).to(device) for _ in range(2))
+        sizes = plan.discriminator_width, plan.discriminator_layers
+        self.to_normal, self.to_abnormal = (placed(initial_generator(plan, weights), device) for _ in range(2))
         self.judge_normal, self.judge_abnormal = (
-            initialized(lambda: PatchDiscriminator(plan.discriminator_width, plan.discriminator_layers), weights).to(
-                device
-            )
-            for _ in range(2)
+            placed(initialized(lambda: PatchDiscriminator(*sizes), weights), device) for _ in range(2)
         )
         self.pools = {"normal": ImagePool(plan.pool_size), "abnormal": ImagePool(plan.pool_size)}
         self.networks: dict[str, nn.Module] = {
@@ -57,60 +56,54 @@ class CycleGan:
             autocast: compute in bfloat16.
 
         Returns:
-            Scalar losses, detached: adversarial, cycle and identity loss of both directions and each discriminator's.
+            Scalar losses, detached: adversarial, cycle and identity loss of both directions and each discriminator's;
+            and the norms of both gradients.
         """
+        self.optimizers["generators"].zero_grad()
         with frozen([self.judge_normal, self.judge_abnormal]):
-            self.optimizers["generators"].zero_grad()
             # One backward pass a direction halves the memory of the graph.
-            fake_normal, there = self._update_direction(abnormal, normal, towards_normal=True, autocast=autocast)
-            fake_abnormal, back = self._update_direction(normal, abnormal, towards_normal=False, autocast=autocast)
-            self.optimizers["generators"].step()
-        judged = self._update_discriminators(
-            abnormal, normal, fake_abnormal, fake_normal, randomness, autocast=autocast
-        )
-        return there | back | judged
+            fake_normal, there = self._towards(abnormal, normal, normal=True, autocast=autocast)
+            fake_abnormal, back = self._towards(normal, abnormal, normal=False, autocast=autocast)
+        norms = {"gradient_generators": update(self.optimizers["generators"], self.plan.gradient_clip)}
+        self.optimizers["discriminators"].zero_grad()
+        shown_normal = self.pools["normal"].query(fake_normal, randomness)
+        shown_abnormal = self.pools["abnormal"].query(fake_abnormal, randomness)
+        judged = {
+            "judge_normal": self._judge(self.judge_normal, normal.images, shown_normal, autocast=autocast),
+            "judge_abnormal": self._judge(self.judge_abnormal, abnormal.images, shown_abnormal, autocast=autocast),
+        }
+        norms["gradient_discriminators"] = update(self.optimizers["discriminators"], self.plan.gradient_clip)
+        return there | back | judged | norms
 
-    def _update_direction(
-        self, source: Batch, target: Batch, *, towards_normal: bool, autocast: bool
+    def _towards(
+        self, source: Batch, target: Batch, *, normal: bool, autocast: bool
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        forward, backward = self.to_normal, self.to_abnormal
-        judge, name = self.judge_normal, "to_normal"
-        if not towards_normal:
-            forward, backward, judge, name = backward, forward, self.judge_abnormal, "to_abnormal"
+        """Gradients of the losses of one direction; its fakes and losses."""
+        forward, backward, judge = (
+            (self.to_normal, self.to_abnormal, self.judge_normal)
+            if normal
+            else (self.to_abnormal, self.to_normal, self.judge_abnormal)
+        )
         with torch.autocast(source.images.device.type, dtype=torch.bfloat16, enabled=autocast):
             # The identity image rides in the same forward pass; instance norm keeps the two apart.
             images = torch.cat([source.images, target.images])
             inside = torch.cat([source.inside, target.inside])
-            translated = confine(forward(images), inside)
-            fake, same = translated[: len(source.images)], translated[len(source.images) :]
+            fake, same = confine(forward(images), inside).chunk(2)
             losses = {
                 "adversarial": lsgan(judge(fake), real=True),
                 "cycle": cycle(confine(backward(fake), source.inside), source.images),
                 "identity": identity(same, target.images),
             }
         weight = self.plan.cycle_weight
-        total = losses["adversarial"] + weight * (losses["cycle"] + self.plan.identity_weight * losses["identity"])
-        backpropagate(total)
+        backpropagate(
+            losses["adversarial"] + weight * (losses["cycle"] + self.plan.identity_weight * losses["identity"])
+        )
+        name = "to_normal" if normal else "to_abnormal"
         return fake.detach().float(), {f"{name}_{loss}": value.detach() for loss, value in losses.items()}
 
-    def _update_discriminators(
-        self,
-        abnormal: Batch,
-        normal: Batch,
-        fake_abnormal: Tensor,
-        fake_normal: Tensor,
-        randomness: torch.Generator,
-        *,
-        autocast: bool,
-    ) -> dict[str, Tensor]:
-        shown_normal = self.pools["normal"].query(fake_normal, randomness)
-        shown_abnormal = self.pools["abnormal"].query(fake_abnormal, randomness)
-        self.optimizers["discriminators"].zero_grad()
-        with torch.autocast(normal.images.device.type, dtype=torch.bfloat16, enabled=autocast):
-            judge_normal = discriminator_lsgan(self.judge_normal(normal.images), self.judge_normal(shown_normal))
-            judge_abnormal = discriminator_lsgan(
-                self.judge_abnormal(abnormal.images), self.judge_abnormal(shown_abnormal)
-            )
-        backpropagate(judge_normal + judge_abnormal)
-        self.optimizers["discriminators"].step()
-        return {"judge_normal": judge_normal.detach(), "judge_abnormal": judge_abnormal.detach()}
+    def _judge(self, judge: PatchDiscriminator, real: Tensor, fake: Tensor, *, autocast: bool) -> Tensor:
+        """Gradients of a discriminator's loss, one forward pass for real images and fakes; the loss."""
+        with torch.autocast(real.device.type, dtype=torch.bfloat16, enabled=autocast):
+            loss = discriminator_lsgan(*judge(torch.cat([real, fake])).chunk(2))
+        backpropagate(loss)
+        return loss.detach()

@@ -2,6 +2,8 @@
 
 from torch import Tensor, nn
 
+from assets.translation.layers import InstanceNorm, channels_last
+
 
 class PatchDiscriminator(nn.Module):
     """One real-or-fake logit for each overlapping patch of an image.
@@ -23,12 +25,15 @@ class PatchDiscriminator(nn.Module):
             stride = 2 if depth < layers else 1
             body += [
                 nn.Conv2d(channels[depth - 1], channels[depth], 4, stride=stride, padding=1),
-                nn.InstanceNorm2d(channels[depth]),
+                InstanceNorm(channels[depth]),
                 nn.LeakyReLU(0.2, inplace=True),
             ]
         self.body = nn.Sequential(*body, nn.Conv2d(channels[-1], 1, 4, padding=1))
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (N, 1, h, w) of images (N, 1, H, W) in [-1, 1]; no sigmoid."""
-        logits: Tensor = self.body(x)
-        return logits
+        first, *others = self.body
+        hidden: Tensor = channels_last(first(x))
+        for layer in others:
+            hidden = layer(hidden)
+        return hidden

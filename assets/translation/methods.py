@@ -8,22 +8,37 @@ from torch import Tensor, nn
 from assets.translation.arms import Gan
 from assets.translation.cut import Cut
 from assets.translation.cyclegan import CycleGan
-from assets.translation.generators import ResnetGenerator
 from assets.translation.image_pool import ImagePool
+from assets.translation.pix2pix import Pix2Pix
 from assets.translation.presets import TranslationPlan
+from assets.translation.reggan import RegGan
+from assets.translation.reggan_cyclic import CyclicRegGan
 from assets.translation.sampling import Batch
 
 
 class Translator(Protocol):
     """Named parts that a checkpoint holds, and a step."""
 
-    to_normal: ResnetGenerator
     networks: dict[str, nn.Module]
     optimizers: dict[str, torch.optim.Adam]
     pools: dict[str, ImagePool]
 
+    @property
+    def to_normal(self) -> nn.Module:
+        """The generator from abnormal to normal; all that translation needs."""
+
     def step(self, abnormal: Batch, normal: Batch, randomness: torch.Generator, *, autocast: bool) -> dict[str, Tensor]:
-        """Update every network once and return the scalar losses."""
+        """Update every network once.
+
+        Args:
+            abnormal: batch of domain A.
+            normal: batch of domain B; for methods of `ON_PAIRS` row i is the partner of abnormal row i.
+            randomness: source of all that is random, on the CPU.
+            autocast: compute in bfloat16.
+
+        Returns:
+            Scalar losses, detached, and each optimizer's norm of the gradient as `gradient_<optimizer>`.
+        """
 
 
 def untrained(method: Gan, plan: TranslationPlan, weights: torch.Generator, device: torch.device) -> Translator:
@@ -40,5 +55,9 @@ def untrained(method: Gan, plan: TranslationPlan, weights: torch.Generator, devi
             return CycleGan(plan, weights, device)
         case "cut" | "fastcut":
             return Cut(plan, weights, device)
-        case "reggan" | "reggan_nc" | "pix2pix":
-            raise NotImplementedError(method)
+        case "reggan":
+            return CyclicRegGan(plan, weights, device)
+        case "reggan_nc":
+            return RegGan(plan, weights, device)
+        case "pix2pix":
+            return Pix2Pix(plan, weights, device)

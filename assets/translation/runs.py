@@ -36,7 +36,7 @@ _COMMON = (
     "ema_decay",
     "gradient_clip",
 )
-_OF_GENERATOR = {"resnet": ("generator_blocks", "resampling"), "unet": ("dropout",)}
+_OF_GENERATOR: dict[str, tuple[str, ...]] = {"resnet": ("generator_blocks", "resampling"), "unet": ()}
 _CUT = (
     "adversarial_weight",
     "nce_weight",
@@ -86,6 +86,8 @@ def _relevant(method: Method, seed: int, settings: TranslationSettings) -> dict[
         return {"size": image_size(settings), "pca_components": settings.pca_components}
     plan = resolved(settings, method)
     names = (*_COMMON, *_OF_GENERATOR[plan.generator], *_OF_METHOD[method])
+    if method == "pix2pix" and plan.generator == "unet":
+        names = (*names, "dropout")
     return {"seed": seed, **{name: getattr(plan, name) for name in names}, **_ends(settings, plan.check_every)}
 
 

@@ -19,13 +19,21 @@ class Batch:
     images: Tensor
     inside: Tensor
 
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.images)
+
     def rows(self, indices: Tensor) -> "Batch":
         """The images of these rows."""
         return Batch(self.images[indices], self.inside[indices])
 
     def to(self, device: torch.device) -> "Batch":
-        """The same images on a device."""
-        return Batch(self.images.to(device), self.inside.to(device))
+        """The same images on a device; from pinned memory without waiting for the copy."""
+        return Batch(self.images.to(device, non_blocking=True), self.inside.to(device, non_blocking=True))
+
+    def pinned(self) -> "Batch":
+        """The same images in memory that a CUDA device reads directly."""
+        return Batch(self.images.pin_memory(), self.inside.pin_memory())
 
 
 def generator_for(seed: int, purpose: str, number: int) -> torch.Generator:

@@ -50,7 +50,10 @@ class TranslationSettings(BaseModel):
         description="ResNet: how it goes up: nearest-neighbour doubling and a convolution, transposed convolutions "
         "(CycleGAN's code), or blurred steps, downwards as well (CUT's code)",
     )
-    dropout: float = Field(default=0.5, ge=0, lt=1, description="U-Net: dropout in the decoder while training")
+    # CycleGAN and Reg-GAN translate without dropout in their papers' code.
+    dropout: float = Field(
+        default=0.5, ge=0, lt=1, description="Pix2Pix: dropout in the U-Net's innermost decoder blocks while training"
+    )
     discriminator_width: int | None = Field(default=None, ge=1, description="channels of the PatchGAN's first layer")
     discriminator_layers: int | None = Field(default=None, ge=1, le=5, description="stride-2 layers of the PatchGAN")
     nce_patches: int | None = Field(default=None, ge=2, description="CUT: positions a feature layer and step")

@@ -42,15 +42,19 @@ def swap_grid(reference_lungs: npt.NDArray[np.uint8], size: int) -> SwapGrid:
     return SwapGrid(torch.from_numpy(positions.astype(np.float32))[None], support(masks))
 
 
-def swapped_at_random(batch: Batch, grid: SwapGrid, generator: torch.Generator) -> Batch:
-    """The batch in which each image has its lungs exchanged or not, with even odds.
+def swap_choices(count: int, generator: torch.Generator) -> Tensor:
+    """Which of `count` images have their lungs exchanged, with even odds: boolean (count, 1, 1, 1)."""
+    return torch.rand((count, 1, 1, 1), generator=generator) < HOW_OFTEN
+
+
+def with_swapped(batch: Batch, grid: SwapGrid, chosen: Tensor) -> Batch:
+    """The batch in which the chosen images have their lungs exchanged.
 
     Args:
         batch: images of one domain in the frame, on the CPU.
         grid: of that frame, at the size of the images.
-        generator: source of the choice, on the CPU.
+        chosen: as `swap_choices` gives them.
     """
-    chosen = torch.rand((len(batch.images), 1, 1, 1), generator=generator) < HOW_OFTEN
     images, inside = exchanged(batch, grid)
     return Batch(torch.where(chosen, images, batch.images), torch.where(chosen, inside, batch.inside))
 

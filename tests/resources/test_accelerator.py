@@ -1,4 +1,6 @@
+import json
 import os
+import platform
 from collections.abc import Iterator
 
 import pytest
@@ -66,3 +68,24 @@ def test_reduced_precision(
     pretend(monkeypatch, cuda=cuda, amx=amx)
     accelerator = Accelerator(device=device, reduced_precision=choice)  # type: ignore[arg-type]
     assert accelerator.autocast() is expected
+
+
+def test_environment_tells_what_last_digits_depend_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, cuda=False)
+    accelerator = Accelerator(device="cpu", threads=1, reduced_precision="on", channels_last=True)
+    accelerator.torch_device()
+    found = accelerator.environment()
+    assert found.pop("python") == platform.python_version()
+    assert found == {
+        "torch": torch.__version__,
+        "device": "cpu",
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "threads": 1,
+        "precision": "bfloat16",
+        "channels_last": True,
+        "compiled": False,
+    }
+    json.dumps(found)
+    pretend(monkeypatch, cuda=True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a GPU")
+    assert Accelerator().environment()["device"] == "a GPU"

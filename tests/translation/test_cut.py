@@ -132,14 +132,83 @@ def test_generator_gradient_is_that_of_the_weighted_sum(adversarial_weight: floa
         assert torch.allclose(parameter.grad, gradient, rtol=1e-3, atol=1e-4 * scale)
 
 
+def test_mirrored_batch_is_translated_mirrored_and_its_features_mirrored_back() -> None:
+    # Of the generators seeded 0 .. 9, some first draw less than 1/2 (mirrored) and some more.
+    mirrored = 0
+    for seed in range(10):
+        cut = _cut(flip_equivariance=True, identity_nce=False)
+        seen: list[torch.Tensor] = []
+        cut.judge_normal.register_forward_pre_hook(lambda _module, inputs, seen=seen: seen.append(inputs[0].detach()))
+        flip = bool(torch.rand((), generator=torch.Generator().manual_seed(seed)) < 0.5)
+        a = _batch(1).images
+        expected = cut.to_normal(a.flip(3) if flip else a)
+        generator = torch.Generator().manual_seed(seed)
+        torch.rand((), generator=generator)
+        positions = draw_positions(cut.to_normal.features(a), 16, generator)
+        features = [value.flip(3) if flip else value for value in cut.to_normal.features(expected)]
+        pairs = zip(
+            cut.projector(features, positions), cut.projector(cut.to_normal.features(a), positions), strict=True
+        )
+        nce = torch.stack([patch_nce(query, key, 0.07) for query, key in pairs]).mean().item()
+        losses = cut.step(_batch(1), _batch(2), torch.Generator().manual_seed(seed), autocast=False)
+        assert torch.allclose(seen[0].chunk(2)[1], expected, atol=1e-6)
+        assert losses["nce"].item() == pytest.approx(nce, rel=1e-4)
+        mirrored += flip
+    assert 0 < mirrored < 10
+
+
+def test_mirrored_lungs_are_confined_where_they_are() -> None:
+    abnormal = _batch(1)
+    abnormal.inside[..., :8] = False
+    sides = set()
+    for seed in range(6):
+        cut = _cut(flip_equivariance=True)
+        seen: list[torch.Tensor] = []
+        cut.judge_normal.register_forward_pre_hook(lambda _module, inputs, seen=seen: seen.append(inputs[0].detach()))
+        cut.step(abnormal, _batch(2), torch.Generator().manual_seed(seed), autocast=False)
+        fake = seen[0].chunk(2)[1]
+        left, right = bool((fake[..., :8] == -1).all()), bool((fake[..., -8:] == -1).all())
+        assert left != right
+        sides.add("left" if left else "right")
+    assert sides == {"left", "right"}
+
+
+def test_nothing_is_drawn_for_mirroring_unless_it_is_on() -> None:
+    losses = [_step(_cut(**options)) for options in ({}, {"flip_equivariance": False})]
+    assert losses[0] == losses[1]
+
+
+@pytest.mark.parametrize("broken", ["to_normal", "judge_normal", "projector"])
+def test_gradient_that_is_not_finite_leaves_its_network_alone(broken: str) -> None:
+    cut = _cut()
+    network = cut.networks[broken]
+    before = _parameters(network)
+    next(network.parameters()).register_hook(lambda gradient: gradient * float("nan"))  # type: ignore[no-untyped-call]
+    losses = _step(cut)
+    names = {"to_normal": "generator", "judge_normal": "discriminator", "projector": "projector"}
+    norms = {name: bool(losses[f"gradient_{name}"].isfinite()) for name in names.values()}
+    assert norms == {name: name != names[broken] for name in names.values()}
+    assert _equal(before, _parameters(network))
+
+
+def test_gradients_are_clipped_to_the_plans_norm() -> None:
+    cut = _cut(gradient_clip=1e-3)
+    losses = _step(cut)
+    assert losses["gradient_generator"] > 1e-3
+    clipped = [parameter.grad for parameter in cut.to_normal.parameters() if parameter.grad is not None]
+    assert nn.utils.get_total_norm(clipped).item() == pytest.approx(1e-3, rel=1e-2)
+
+
 def test_translations_are_background_outside_the_lungs() -> None:
     cut, shown = _cut(), []
     cut.judge_normal.register_forward_pre_hook(lambda _module, inputs: shown.append(inputs[0].detach()))
     abnormal, normal = _batch(1), _batch(2)
     abnormal.inside[..., :16] = False
     cut.step(abnormal, normal, torch.Generator().manual_seed(3), autocast=False)
-    assert torch.equal(shown[0], normal.images)
-    assert (shown[1][..., :16] == -1).all()
+    real, fake = shown[0].chunk(2)
+    assert torch.equal(real, normal.images)
+    assert (fake[..., :16] == -1).all()
+    assert torch.equal(shown[1], fake)
 
 
 def test_reduced_precision_keeps_weights_and_losses_in_float32() -> None:

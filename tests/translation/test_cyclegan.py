@@ -110,6 +110,9 @@ def test_identity_generators_and_undecided_judges_have_the_derived_losses() -> N
         "to_abnormal_identity": 0.0,
         "judge_normal": 0.25,
         "judge_abnormal": 0.25,
+        # The networks that the optimizers hold took no part.
+        "gradient_generators": 0.0,
+        "gradient_discriminators": 0.0,
     }
 
 
@@ -143,6 +146,25 @@ def test_gradient_is_that_of_the_weighted_sum(cycle_weight: float, identity_weig
     for parameter, gradient in zip(to_normal.parameters(), expected, strict=True):
         assert parameter.grad is not None
         assert torch.allclose(parameter.grad, gradient, rtol=1e-3, atol=1e-4 * scale)
+
+
+@pytest.mark.parametrize(("broken", "optimizer"), [("to_abnormal", "generators"), ("judge_normal", "discriminators")])
+def test_gradient_that_is_not_finite_leaves_its_networks_alone(broken: str, optimizer: str) -> None:
+    gan = _gan()
+    before = _parameters(gan.networks[broken])
+    next(gan.networks[broken].parameters()).register_hook(lambda gradient: gradient * float("nan"))  # type: ignore[no-untyped-call]
+    losses = _step(gan)
+    norms = {name: bool(losses[f"gradient_{name}"].isfinite()) for name in gan.optimizers}
+    assert norms == {name: name != optimizer for name in gan.optimizers}
+    assert _equal(before, _parameters(gan.networks[broken]))
+
+
+def test_gradients_are_clipped_to_the_plans_norm() -> None:
+    gan = _gan(gradient_clip=1e-3)
+    assert _step(gan)["gradient_generators"] > 1e-3
+    networks = (gan.to_normal, gan.to_abnormal)
+    clipped = [value.grad for network in networks for value in network.parameters() if value.grad is not None]
+    assert nn.utils.get_total_norm(clipped).item() == pytest.approx(1e-3, rel=1e-2)
 
 
 def test_translations_are_background_outside_the_lungs() -> None:

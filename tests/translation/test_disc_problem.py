@@ -10,9 +10,11 @@ import torch
 from scipy.ndimage import gaussian_filter
 from sklearn.metrics import roc_auc_score
 
+from assets.translation.compute import Compute
 from assets.translation.inference import translate
 from assets.translation.settings import TranslationSettings
 from assets.translation.training import train
+from assets.translation.training_data import TrainingData, in_memory
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,8 @@ def _score(method: Literal["cyclegan", "cut"], settings: TranslationSettings) ->
     rng = np.random.default_rng(0)
     trainings = [_textures(64, side, rng) for _ in range(2)]
     abnormal = _tensor(trainings[0] + 0.7 * _discs(64, side, rng))
-    trained = train(method, abnormal, _tensor(trainings[1]), settings, 0, device=torch.device("cpu"), autocast=False)
+    data = TrainingData(in_memory(abnormal), in_memory(_tensor(trainings[1])))
+    trained = train(method, data, settings, 0, compute=Compute(torch.device("cpu")))
     discs = _discs(count, side, rng)
     held_out = _tensor(np.concatenate([_textures(count, side, rng) + 0.7 * discs, _textures(count, side, rng)]))
     translated = translate(method, trained.weights, held_out, torch.ones_like(held_out), settings)

@@ -1,11 +1,16 @@
+from typing import get_args
+
 import pytest
 import torch
 
-from assets.translation.arms import Method
+from assets.translation.arms import Gan, Method
 from assets.translation.generators import ResnetGenerator, initialized
 from assets.translation.inference import translate
+from assets.translation.methods import untrained
 from assets.translation.pca import fit_pca, reconstruct
+from assets.translation.presets import resolved
 from assets.translation.settings import TranslationSettings
+from tests.translation.tiny_training import small
 
 SETTINGS = TranslationSettings(size=32, generator_width=4, generator_blocks=2)
 
@@ -60,6 +65,18 @@ def test_gan_weights_are_applied_as_trained(residual: bool) -> None:
     generator, images = _generator(residual=residual), _images()
     translated = translate("cut", dict(generator.state_dict()), images, torch.ones_like(images), settings)
     assert torch.equal(translated, generator(images).detach())
+
+
+@pytest.mark.parametrize("method", get_args(Gan))
+def test_every_method_translates_with_its_own_network_and_without_chance(method: Gan) -> None:
+    settings = small(generator=None, dropout=0.5)
+    network = untrained(method, resolved(settings, method), torch.Generator().manual_seed(0), torch.device("cpu"))
+    weights, images = network.to_normal.state_dict(), _images()
+    translated = translate(method, weights, images, torch.ones_like(images), settings)
+    assert torch.equal(translated, translate(method, weights, images, torch.ones_like(images), settings))
+    alone = translate(method, weights, images[2:], torch.ones_like(images[2:]), settings)
+    assert torch.allclose(translated[2:], alone, atol=1e-5)
+    assert not torch.allclose(translated[0], translated[1])
 
 
 def test_pca_weights_are_applied_as_fitted_and_clipped() -> None:

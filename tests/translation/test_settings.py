@@ -1,14 +1,15 @@
 import dataclasses
+from typing import get_args
 
 import pytest
 from pydantic import ValidationError
 
-from assets.translation.arms import Arm, parse_arm
+from assets.translation.arms import Alignment, Arm, Gan, Method, every_arm, parse_arm
 from assets.translation.presets import TranslationPlan, image_size, resolved
 from assets.translation.runs import arm_digest, planned_runs
 from assets.translation.settings import TranslationSettings
 
-CYCLEGAN, CUT, PCA = Arm("it_pr", "cyclegan"), Arm("it_pr", "cut"), Arm("it_pr", "pca")
+CUT, PCA = Arm("it_pr", "cut"), Arm("it_pr", "pca")
 
 
 def test_default_preset_is_the_one_for_a_laptop() -> None:
@@ -72,6 +73,11 @@ def test_default_arms_parse_and_keep_their_name() -> None:
         assert parse_arm(text).name == text
 
 
+def test_every_arm_is_every_frame_with_every_method_once() -> None:
+    arms = [parse_arm(text) for text in every_arm()]
+    assert len(arms) == len(set(arms)) == len(get_args(Alignment)) * len(get_args(Method))
+
+
 @pytest.mark.parametrize("text", ["it_dpr", "it_dpr/gan", "affine/cut", "it_dpr/cut/2", "", "/", "IT_DPR/cut"])
 def test_malformed_arm_is_refused_with_the_choices(text: str) -> None:
     with pytest.raises(ValueError, match=r"alignment/method.*it_dpr.*cyclegan"):
@@ -94,41 +100,140 @@ def test_pca_digest_ignores_the_seed() -> None:
     assert arm_digest(PCA, 0, TranslationSettings()) == arm_digest(PCA, 1, TranslationSettings())
 
 
+GANS = set(get_args(Gan))
+RESNETS = GANS - {"pix2pix"}
+CONTRASTIVE = {"cut", "fastcut"}
+
+
+def _changed(change: dict[str, object], base: dict[str, object] | None = None) -> set[str]:
+    before, after = (TranslationSettings.model_validate(given) for given in (base or {}, {**(base or {}), **change}))
+    arms = [Arm("it_pr", method) for method in get_args(Method)]
+    return {arm.method for arm in arms if arm_digest(arm, 0, before) != arm_digest(arm, 0, after)}
+
+
 @pytest.mark.parametrize(
     ("change", "affected"),
     [
-        ({"cycle_weight": 5.0}, {"cyclegan"}),
+        ({"cycle_weight": 5.0}, {"cyclegan", "reggan"}),
         ({"identity_weight": 0.1}, {"cyclegan"}),
-        ({"pool_size": 0}, {"cyclegan"}),
-        ({"adversarial_weight": 2.0}, {"cut"}),
-        ({"nce_weight": 2.0}, {"cut"}),
-        ({"nce_temperature": 0.1}, {"cut"}),
-        ({"nce_patches": 64}, {"cut"}),
-        ({"nce_width": 32}, {"cut"}),
+        ({"pool_size": 0}, {"cyclegan", "reggan"}),
+        ({"adversarial_weight": 2.0}, CONTRASTIVE),
+        ({"nce_weight": 2.0}, CONTRASTIVE),
+        ({"nce_temperature": 0.1}, CONTRASTIVE),
+        ({"nce_patches": 64}, CONTRASTIVE),
+        ({"nce_width": 32}, CONTRASTIVE),
         ({"identity_nce": False}, {"cut"}),
+        ({"identity_nce": True}, {"fastcut"}),
+        ({"flip_equivariance": True}, CONTRASTIVE),
+        ({"correction_weight": 5.0}, {"reggan", "reggan_nc"}),
+        ({"smooth_weight": 5.0}, {"reggan", "reggan_nc"}),
+        ({"registration_width": 8}, {"reggan", "reggan_nc"}),
+        ({"pixel_weight": 10.0}, {"pix2pix"}),
+        ({"dropout": 0.1}, {"pix2pix"}),
         ({"pca_components": 8}, {"pca"}),
-        ({"steps": 10}, {"cyclegan", "cut"}),
-        ({"batch": 1}, {"cyclegan", "cut"}),
-        ({"residual": True}, {"cyclegan", "cut"}),
-        ({"learning_rate": 1e-3}, {"cyclegan", "cut"}),
-        ({"beta1": 0.9}, {"cyclegan", "cut"}),
-        ({"beta2": 0.99}, {"cyclegan", "cut"}),
-        ({"decay_share": 0.0}, {"cyclegan", "cut"}),
-        ({"augment_shift": 0.0}, {"cyclegan", "cut"}),
-        ({"augment_gain": 0.0}, {"cyclegan", "cut"}),
-        ({"generator_width": 8}, {"cyclegan", "cut"}),
-        ({"generator_blocks": 3}, {"cyclegan", "cut"}),
-        ({"discriminator_width": 8}, {"cyclegan", "cut"}),
-        ({"discriminator_layers": 1}, {"cyclegan", "cut"}),
-        ({"size": 128}, {"cyclegan", "cut", "pca"}),
+        ({"generator": "resnet"}, {"pix2pix"}),
+        ({"generator_blocks": 3}, RESNETS),
+        ({"resampling": "transposed"}, RESNETS),
+        ({"steps": 10}, GANS),
+        ({"batch": 1}, GANS),
+        ({"residual": True}, GANS),
+        ({"learning_rate": 1e-3}, GANS),
+        ({"learning_rate": 1e-4}, GANS - {"reggan", "reggan_nc"}),
+        ({"beta1": 0.9}, GANS),
+        ({"beta2": 0.99}, GANS),
+        ({"decay_share": 0.1}, GANS),
+        ({"augment_shift": 0.0}, GANS),
+        ({"augment_gain": 0.0}, GANS),
+        ({"generator_width": 8}, GANS),
+        ({"discriminator_width": 8}, GANS),
+        ({"discriminator_layers": 1}, GANS),
+        ({"ema_decay": 0.99}, GANS),
+        ({"gradient_clip": 1.0}, GANS),
+        ({"minutes": 5.0}, GANS),
+        ({"patience": 3}, GANS),
+        ({"lung_swap": True}, GANS),
+        ({"size": 128}, GANS | {"pca"}),
+        ({"check_every": 10}, set()),
+        ({"checked_images": 8}, set()),
+        ({"checkpoint_minutes": 9.0}, set()),
         ({"arms": ["it_pr/cut"]}, set()),
         ({"seeds": [0, 1]}, set()),
     ],
 )
 def test_digest_changes_only_with_settings_of_the_method(change: dict[str, object], affected: set[str]) -> None:
-    before, after = TranslationSettings(), TranslationSettings.model_validate(change)
-    changed = {arm.method for arm in (CYCLEGAN, CUT, PCA) if arm_digest(arm, 0, before) != arm_digest(arm, 0, after)}
-    assert changed == affected
+    assert _changed(change) == affected
+
+
+def _other(value: float | bool) -> float | bool:
+    if isinstance(value, bool):
+        return not value
+    return value + 1 if isinstance(value, int) else value / 2 or 0.25
+
+
+def test_every_setting_of_a_plan_moves_some_digest() -> None:
+    # Else a training would be taken for another one. How often it is measured changes no weight.
+    base: dict[str, object] = {"arms": ["it_pr/pca"]}
+    plan = dataclasses.asdict(resolved(TranslationSettings(), "cut"))
+    chosen: dict[str, object] = {"generator": "unet", "resampling": "transposed", "size": 128}
+    changes = {name: chosen.get(name) or _other(value) for name, value in plan.items() if name != "check_every"}
+    assert [name for name, other in changes.items() if not _changed({name: other}, base)] == []
+
+
+@pytest.mark.parametrize("change", [{"check_every": 10}, {"checked_images": 8}])
+def test_measurements_count_where_they_end_a_training(change: dict[str, object]) -> None:
+    assert _changed(change, {"patience": 3}) == GANS
+
+
+def test_unet_counts_its_dropout_and_resnets_their_blocks() -> None:
+    unet: dict[str, object] = {"generator": "unet", "arms": ["it_pr/cyclegan"]}
+    assert "cyclegan" not in _changed({"generator_blocks": 3}, unet) | _changed({"dropout": 0.1}, unet)
+    assert "pix2pix" in _changed({"generator_blocks": 3}, {"generator": "resnet"})
+    assert "pix2pix" not in _changed({"dropout": 0.1}, {"generator": "resnet"})
+
+
+@pytest.mark.parametrize(
+    ("method", "published"),
+    [
+        ("cyclegan", {"generator": "resnet", "learning_rate": 2e-4, "decay_share": 0.5, "cycle_weight": 10.0}),
+        ("cut", {"generator": "resnet", "nce_weight": 1.0, "identity_nce": True, "decay_share": 0.5}),
+        ("fastcut", {"generator": "resnet", "nce_weight": 10.0, "identity_nce": False, "decay_share": 0.25}),
+        ("reggan", {"generator": "resnet", "learning_rate": 1e-4, "decay_share": 0.0, "cycle_weight": 10.0}),
+        ("reggan_nc", {"learning_rate": 1e-4, "correction_weight": 20.0, "smooth_weight": 10.0}),
+        ("pix2pix", {"generator": "unet", "pixel_weight": 100.0, "dropout": 0.5, "learning_rate": 2e-4}),
+    ],
+)
+@pytest.mark.parametrize("preset", ["tiny", "small", "paper"])
+def test_a_method_has_the_numbers_of_its_paper_in_every_preset(
+    method: Gan, published: dict[str, object], preset: str
+) -> None:
+    plan = dataclasses.asdict(resolved(TranslationSettings.model_validate({"preset": preset}), method))
+    assert {name: plan[name] for name in published} == published
+
+
+def test_explicit_fields_replace_the_numbers_of_a_paper() -> None:
+    given = {"learning_rate": 3e-4, "decay_share": 0.2, "generator": "resnet", "nce_weight": 2.0, "identity_nce": True}
+    settings = TranslationSettings.model_validate(given)
+    for method in ("fastcut", "reggan", "pix2pix"):
+        assert dataclasses.asdict(resolved(settings, method)).items() >= given.items()
+
+
+@pytest.mark.parametrize("arm", ["it_pr/cut", "it_pr/fastcut"])
+def test_unet_is_refused_where_features_of_a_resnet_are_contrasted(arm: str) -> None:
+    with pytest.raises(ValidationError, match=f"{arm} contrasts features"):
+        TranslationSettings(generator="unet", arms=[arm])
+    assert TranslationSettings(generator="unet", arms=["it_pr/cyclegan", "it_pr/reggan"]).generator == "unet"
+
+
+def test_stopping_by_a_measurement_that_is_not_made_is_refused() -> None:
+    with pytest.raises(ValidationError, match="checked_images=0"):
+        TranslationSettings(patience=2, checked_images=0)
+
+
+@pytest.mark.parametrize("alignment", ["none", "lung_box"])
+def test_exchange_of_lungs_is_refused_where_they_are_not_in_place(alignment: str) -> None:
+    with pytest.raises(ValidationError, match="lung_swap"):
+        TranslationSettings(lung_swap=True, arms=[f"{alignment}/cyclegan"])
+    assert TranslationSettings(lung_swap=True, arms=[f"{alignment}/pca", "it_pr/cut"]).lung_swap
 
 
 def test_preset_counts_by_its_numbers_not_by_its_name() -> None:

@@ -9,12 +9,14 @@ from assets.pairing.lung_swap import lung_swap, swapped
 from assets.radiographs.phantom.cohort import phantom_subject
 from assets.radiographs.phantom.settings import PhantomSettings
 from assets.translation.arms import Arm
+from assets.translation.compute import Compute
 from assets.translation.domain import BACKGROUND, prepare, support
 from assets.translation.runs import arm_digest
 from assets.translation.sampling import Batch, generator_for
 from assets.translation.settings import TranslationSettings
-from assets.translation.swap import SwapGrid, exchanged, swap_grid, swapped_at_random
+from assets.translation.swap import SwapGrid, exchanged, swap_choices, swap_grid, with_swapped
 from assets.translation.training import Trained, train
+from assets.translation.training_data import TrainingData
 
 SIZE = 64
 PHANTOMS = PhantomSettings(size=SIZE, subjects=4, seed=1)
@@ -45,38 +47,28 @@ def test_a_batch_is_exchanged_as_the_frame_is(grid: SwapGrid) -> None:
 
 def test_each_image_is_exchanged_or_left_alone_with_even_odds(grid: SwapGrid) -> None:
     batch = batch_of(np.repeat(np.clip(SUBJECT.image, 0, 1)[None].astype(np.float32), 400, axis=0))
-    found = swapped_at_random(batch, grid, generator_for(1, "step", 3))
+    found = with_swapped(batch, grid, swap_choices(len(batch), generator_for(1, "step", 3)))
     other, inside = exchanged(batch.rows(torch.tensor([0])), grid)
     as_it_was = (found.images == batch.images).flatten(1).all(1)
     turned = (found.images == other).flatten(1).all(1) & (found.inside == inside).flatten(1).all(1)
     assert bool((as_it_was ^ turned).all())
     # Of 400 even draws all but one in 10,000 lie here.
     assert 160 < int(turned.sum()) < 240
-    again = swapped_at_random(batch, grid, generator_for(1, "step", 3))
+    again = with_swapped(batch, grid, swap_choices(len(batch), generator_for(1, "step", 3)))
     assert torch.equal(found.images, again.images)
 
 
 def _settings(**numbers: object) -> TranslationSettings:
-    small = {"size": SIZE, "steps": 6, "batch": 2, "generator_width": 4, "generator_blocks": 2}
+    small = {"checkpoint_minutes": 0, "size": SIZE, "steps": 6, "batch": 2, "generator_width": 4, "generator_blocks": 2}
     sizes = {"discriminator_width": 4, "nce_patches": 8, "nce_width": 4, "arms": ["it_pr/cut", "it_dpr/cyclegan"]}
     return TranslationSettings.model_validate({**small, **sizes, **numbers})
 
 
 def _trained(settings: TranslationSettings, **given: object) -> Trained:
     rng = np.random.default_rng(0)
-    domains = [batch_of(rng.random((3, SIZE, SIZE)).astype(np.float32)) for _ in range(2)]
-    return train(
-        "cut",
-        domains[0].images,
-        domains[1].images,
-        settings,
-        1,
-        device=torch.device("cpu"),
-        autocast=False,
-        abnormal_masks=domains[0].inside.float(),
-        normal_masks=domains[1].inside.float(),
-        **given,  # type: ignore[arg-type]
-    )
+    abnormal, normal = (batch_of(rng.random((3, SIZE, SIZE)).astype(np.float32)) for _ in range(2))
+    compute = Compute(torch.device("cpu"))
+    return train("cut", TrainingData(abnormal, normal), settings, 1, compute=compute, **given)  # type: ignore[arg-type]
 
 
 def _same(one: Trained, other: Trained) -> bool:

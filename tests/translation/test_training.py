@@ -1,15 +1,16 @@
-from typing import Literal
+from typing import get_args
 
+import numpy as np
 import pytest
 import torch
-from safetensors.torch import load, save
 
-from assets.translation import training
-from assets.translation.settings import TranslationSettings
-from assets.translation.training import Trained, TrainingStopped, train
-
-CPU = torch.device("cpu")
-Gan = Literal["cyclegan", "cut"]
+from assets.translation import reporting
+from assets.translation.arms import Gan
+from assets.translation.checkpoints import UnusableCheckpoint
+from assets.translation.guards import TrainingStopped
+from assets.translation.training import Trained
+from assets.translation.training_data import TrainingData, in_memory
+from tests.translation.tiny_training import PAIRS, Seen, State, Ticking, data, equal, images, small, trained
 
 
 @pytest.fixture(autouse=True)
@@ -17,208 +18,278 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def _settings(**numbers: object) -> TranslationSettings:
-    small = {
-        "size": 32,
-        "steps": 12,
-        "batch": 2,
-        "generator_width": 4,
-        "generator_blocks": 2,
-        "discriminator_width": 4,
-        "discriminator_layers": 1,
-        "nce_patches": 16,
-        "nce_width": 8,
-        "pool_size": 3,
-        "augment_shift": 0.1,
-    }
-    return TranslationSettings.model_validate({**small, **numbers})
-
-
-def _images(count: int, seed: int) -> torch.Tensor:
-    return torch.rand((count, 1, 32, 32), generator=torch.Generator().manual_seed(seed)) * 2 - 1
-
-
-def _train(
-    method: Gan,
-    settings: TranslationSettings,
-    seed: int = 0,
-    resume: dict[str, torch.Tensor] | None = None,
-    saved: list[dict[str, torch.Tensor]] | None = None,
-    counts: tuple[int, int] = (5, 4),
-) -> Trained:
-    return train(
-        method,
-        _images(counts[0], 1),
-        _images(counts[1], 2),
-        settings,
-        seed,
-        device=CPU,
-        autocast=False,
-        resume=resume,
-        checkpoint=None if saved is None else saved.append,
-    )
-
-
-def _equal(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
-    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
-
-
-@pytest.mark.parametrize("method", ["cyclegan", "cut"])
-def test_resumed_training_is_bit_equal_to_an_uninterrupted_one(method: Gan) -> None:
-    saved: list[dict[str, torch.Tensor]] = []
-    whole = _train(method, _settings(), saved=saved)
-    assert [int(state["step"]) for state in saved] == [5, 10]
-    for state in saved:
-        # Through bytes, as a store keeps it.
-        resumed = _train(method, _settings(), resume=load(save(state)))
-        assert _equal(resumed.weights, whole.weights)
-        assert resumed.history == whole.history
-
-
-@pytest.mark.parametrize("method", ["cyclegan", "cut"])
-def test_checkpoints_after_resuming_are_bit_equal_too(method: Gan) -> None:
-    saved: list[dict[str, torch.Tensor]] = []
-    again: list[dict[str, torch.Tensor]] = []
-    _train(method, _settings(), saved=saved)
-    _train(method, _settings(), resume=saved[0], saved=again)
-    assert len(again) == 1
-    assert _equal(again[0], saved[1])
-
-
-def test_checkpoint_is_a_snapshot_and_holds_every_part() -> None:
-    saved: list[dict[str, torch.Tensor]] = []
-    _train("cyclegan", _settings(), saved=saved)
-    parts = {name.split("/")[0] for name in saved[0]}
-    assert parts == {"step", "network", "adam", "pool", "history"}
-    assert not torch.equal(saved[0]["network/to_normal/stem.weight"], saved[1]["network/to_normal/stem.weight"])
-    assert saved[0]["pool/normal/images"].shape == (3, 1, 32, 32)
-
-
 def test_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
-    settings = _settings(steps=2)
-    first, again, other = (_train("cut", settings, seed) for seed in (0, 0, 1))
-    assert _equal(first.weights, again.weights)
-    assert not _equal(first.weights, other.weights)
+    settings = small(steps=2)
+    first, again, other = (trained("cut", settings, seed=seed) for seed in (0, 0, 1))
+    assert equal(first.weights, again.weights)
+    assert not equal(first.weights, other.weights)
 
 
-def test_global_random_state_is_neither_read_nor_advanced() -> None:
-    settings = _settings(steps=2)
+@pytest.mark.parametrize("method", ["cyclegan", "pix2pix"])
+def test_global_random_state_is_neither_read_nor_advanced(method: Gan) -> None:
+    settings = small(steps=2)
     before = torch.random.get_rng_state()
-    first = _train("cyclegan", settings)
+    first = trained(method, settings)
     assert torch.equal(before, torch.random.get_rng_state())
     with torch.random.fork_rng():
         torch.rand(3)
-        assert _equal(first.weights, _train("cyclegan", settings).weights)
+        assert equal(first.weights, trained(method, settings).weights)
 
 
-@pytest.mark.parametrize("method", ["cyclegan", "cut"])
+@pytest.mark.parametrize("method", ["cyclegan", "cut", "pix2pix"])
 def test_one_image_a_domain_and_batches_larger_than_a_domain_train(method: Gan) -> None:
-    trained = _train(method, _settings(steps=2, batch=3), counts=(1, 2))
-    assert len(trained.history) == 2
+    found = trained(method, small(steps=2, batch=3), data(1, 2))
+    assert len(found.history) == 2
+    assert (found.steps, found.stopped) == (2, "steps")
 
 
-def test_history_has_a_record_a_window_and_progress_sees_each(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "_HISTORY_POINTS", 2)
-    seen: list[tuple[int, int]] = []
-    trained = train(
-        "cut",
-        _images(2, 1),
-        _images(2, 2),
-        _settings(steps=5),
-        0,
-        device=CPU,
-        autocast=False,
-        progress=lambda done, steps, _record: seen.append((done, steps)),
-    )
+def test_history_has_a_record_a_window_and_the_watch_sees_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reporting, "_HISTORY_POINTS", 2)
+    watch = Seen()
+    found = trained("cut", small(steps=5), watch=watch)
     # Windows of 5 // 2 = 2 steps, and a last one of one step.
-    assert [record["step"] for record in trained.history] == [2, 4, 5]
-    assert seen == [(2, 5), (4, 5), (5, 5)]
+    assert [record["step"] for record in found.history] == [2, 4, 5]
+    assert [(pace.step, pace.steps) for pace in watch.paces] == [(2, 5), (4, 5), (5, 5)]
+    shown = [{**pace.losses, "step": pace.step} for pace in watch.paces]
+    assert shown == found.history
 
 
 def test_record_is_the_mean_over_its_window(monkeypatch: pytest.MonkeyPatch) -> None:
-    single = _train("cut", _settings(steps=4)).history
-    monkeypatch.setattr(training, "_HISTORY_POINTS", 2)
-    windows = _train("cut", _settings(steps=4)).history
+    single = trained("cut", small(steps=4)).history
+    monkeypatch.setattr(reporting, "_HISTORY_POINTS", 2)
+    windows = trained("cut", small(steps=4)).history
     assert windows[1]["nce"] == pytest.approx((single[2]["nce"] + single[3]["nce"]) / 2)
 
 
 def test_learning_rate_follows_the_schedule() -> None:
-    rates = [record["learning_rate"] for record in _train("cut", _settings(steps=4, decay_share=0.5)).history]
+    rates = [record["learning_rate"] for record in trained("cut", small(steps=4, decay_share=0.5)).history]
     # Two constant and two falling steps: 1, 1, 2/3, 1/3 of 2e-4.
     assert rates == pytest.approx([2e-4, 2e-4, 2e-4 * 2 / 3, 2e-4 / 3])
 
 
-def test_rate_zero_at_the_end_would_stop_the_weights_but_the_last_step_still_moves_them() -> None:
-    settings = _settings(steps=12)
-    saved: list[dict[str, torch.Tensor]] = []
-    trained = _train("cut", settings, saved=saved)
-    assert not torch.equal(saved[-1]["network/to_normal/stem.weight"], trained.weights["stem.weight"])
-
-
 def test_weights_are_the_generator_to_normal_only() -> None:
-    saved: list[dict[str, torch.Tensor]] = []
-    trained = _train("cyclegan", _settings(steps=10), saved=saved)
+    states: list[State] = []
+    found = trained("cyclegan", small(steps=2), checkpoint=states.append)
     prefix = "network/to_normal/"
-    last = {name.removeprefix(prefix): value for name, value in saved[-1].items() if name.startswith(prefix)}
-    assert _equal(trained.weights, last)
+    last = {name.removeprefix(prefix): value for name, value in states[-1].items() if name.startswith(prefix)}
+    assert equal(found.weights, last)
 
 
-@pytest.mark.parametrize("method", ["cyclegan", "cut"])
+def test_averaged_weights_are_what_is_measured_and_returned() -> None:
+    states: list[State] = []
+    plain, averaged = Seen(), Seen()
+    without = trained("cut", small(steps=2), watch=plain)
+    found = trained("cut", small(steps=2, ema_decay=0.9), watch=averaged, checkpoint=states.append)
+    newest = {name.removeprefix("network/to_normal/"): value for name, value in states[-1].items()}
+    assert equal({name: newest[name] for name in found.weights}, without.weights)
+    for name, value in found.weights.items():
+        # After two updates: 0.9 of what was 0.8 new, by the rising share (1 + t) / (10 + t) = 1/10, then 2/11.
+        first = states[0][f"network/to_normal/{name}"]
+        expected = 2 / 11 * states[0][f"average/{name}"] + 9 / 11 * newest[name]
+        assert torch.allclose(value, expected, atol=1e-6)
+        assert not value.requires_grad
+        assert first.shape == value.shape
+    assert found.checks[-1]["mean"] != without.checks[-1]["mean"]
+
+
+def test_measurements_are_made_every_so_many_steps_and_at_the_end() -> None:
+    watch = Seen()
+    found = trained("cut", small(steps=5, check_every=2), watch=watch)
+    assert watch.checked == [2, 4, 5]
+    assert [(check["step"], check["validation_auc"]) for check in found.checks] == [(2, 0.502), (4, 0.504), (5, 0.505)]
+    silent = Seen()
+    assert trained("cut", small(steps=2, checked_images=0), watch=silent).checks == []
+    assert silent.checked == []
+    assert silent.paces
+
+
+def test_a_training_that_no_longer_gets_better_ends_with_its_best_weights() -> None:
+    states: list[State] = []
+    auc = {1: 0.6, 2: 0.9, 3: 0.8, 4: 0.9}
+    settings = small(steps=6, check_every=1, patience=2)
+    found = trained("cut", settings, watch=Seen(lambda step: auc[step]), checkpoint=states.append)
+    assert (found.steps, found.stopped) == (4, "early stop")
+    assert len(found.history) == 4
+    best = {name: states[1][f"network/to_normal/{name}"] for name in found.weights}
+    assert equal(found.weights, best)
+    # Taken up after it ended, it ends again where it was.
+    again = trained("cut", settings, watch=Seen(lambda step: auc[step]), resume=states[-1])
+    assert (again.steps, again.stopped, again.checks) == (4, "early stop", found.checks)
+    assert equal(again.weights, best)
+
+
+def test_patience_needs_somebody_who_measures_the_auc() -> None:
+    with pytest.raises(ValueError, match="patience=1 stops by validation, but nothing measures"):
+        trained("cut", small(patience=1))
+
+    class Blind(Seen):
+        def check(self, step: int, translate: object) -> dict[str, float]:
+            return {}
+
+    with pytest.raises(ValueError, match="patience=1 stops by the validation AUC, but it cannot be measured"):
+        trained("cut", small(patience=1), watch=Blind())
+
+
+def test_a_training_whose_time_is_up_keeps_what_it_has() -> None:
+    states: list[State] = []
+    settings = small(steps=6, minutes=1.0)
+    clock = Ticking(4.0)
+    found = trained("cut", settings, clock=clock, checkpoint=states.append)
+    assert found.stopped == "time budget"
+    assert 1 <= found.steps < 6
+    assert found.seconds >= 60
+    assert len(found.history) == found.steps
+
+
+def test_the_time_before_an_interruption_counts() -> None:
+    states: list[State] = []
+    trained("cut", small(steps=2), clock=Ticking(20.0), checkpoint=states.append)
+    assert float(states[0]["spent/seconds"]) > 60
+    resumed = trained("cut", small(steps=2, minutes=1.0), resume=states[0])
+    assert (resumed.steps, resumed.stopped) == (1, "time budget")
+
+
+def test_checkpoints_come_by_time() -> None:
+    states: list[State] = []
+    trained("cut", small(steps=3, checkpoint_minutes=1e6), clock=Ticking(1.0), checkpoint=states.append)
+    assert states == []
+    trained("cut", small(steps=3, checkpoint_minutes=0.5), clock=Ticking(5.0), checkpoint=states.append)
+    assert [int(state["step"]) for state in states] == [1, 2, 3]
+
+
+def test_pace_is_told_and_never_more_time_than_the_budget_leaves() -> None:
+    watch = Seen()
+    trained("cut", small(steps=3), watch=watch, clock=Ticking(1.0))
+    first, last = watch.paces[0], watch.paces[-1]
+    assert first.images_per_second is not None
+    assert first.seconds_left is not None
+    # Two images of two domains a step.
+    assert first.seconds_left == pytest.approx(2 * 4 / first.images_per_second)
+    assert last.seconds_left == 0
+    short = Seen()
+    trained("cut", small(steps=3, minutes=0.12), watch=short, clock=Ticking(1.0))
+    left = short.paces[0].seconds_left
+    assert left is not None
+    assert left < first.seconds_left
+
+
+@pytest.mark.parametrize("method", get_args(Gan))
 def test_infinite_loss_stops_the_training_and_names_step_and_rows(method: Gan) -> None:
-    with pytest.raises(TrainingStopped, match=r"step \d .*abnormal rows") as stopped:
-        _train(method, _settings(learning_rate=1e30))
+    states: list[State] = []
+    with pytest.raises(TrainingStopped, match=r"step \d is not finite .*abnormal rows \d") as stopped:
+        trained(method, small(learning_rate=1e30), checkpoint=states.append)
     assert stopped.value.step <= 1
-    assert len(stopped.value.abnormal_rows) == len(stopped.value.normal_rows) == 2
+    assert len(stopped.value.abnormal) == len(stopped.value.normal) == 2
+    assert len(states) <= stopped.value.step
+
+
+def poisoned(row: int) -> TrainingData:
+    """A domain of which one image turns to no number after it was looked at."""
+
+    class Poisoned:
+        looked = False
+
+        def __len__(self) -> int:
+            return 5
+
+        def rows(self, indices: torch.Tensor) -> object:
+            batch = in_memory(images(5, 1)).rows(indices)
+            if self.looked:
+                batch.images[indices == row] = float("nan")
+            self.looked = True
+            return batch
+
+    return TrainingData(Poisoned(), in_memory(images(4, 2)), PAIRS)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("method", ["cyclegan", "cut", "reggan_nc", "pix2pix"])
+def test_no_number_in_a_batch_stops_the_training_and_the_last_good_state_remains(method: Gan) -> None:
+    states: list[State] = []
+    settings = small(augment_gain=0)
+    with pytest.raises(TrainingStopped) as stopped:
+        trained(method, settings, poisoned(4), checkpoint=states.append)
+    assert 4 in stopped.value.abnormal
+    assert len(states) == stopped.value.step
+    assert all(bool(value.isfinite().all()) for state in states for value in state.values())
+    if states:
+        with pytest.raises(TrainingStopped) as again:
+            trained(method, settings, poisoned(4), resume=states[-1])
+        assert str(again.value) == str(stopped.value)
+
+
+def test_weights_that_are_no_numbers_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A last step whose losses are fine, but not what it leaves."""
+    states: list[State] = []
+    step = torch.optim.Adam.step
+
+    def broken(self: torch.optim.Adam, closure: None = None) -> None:
+        step(self, closure)
+        with torch.no_grad():
+            self.param_groups[0]["params"][0].fill_(float("inf"))
+
+    monkeypatch.setattr(torch.optim.Adam, "step", broken)
+    with pytest.raises(TrainingStopped, match="step 0 is not finite"):
+        trained("pix2pix", small(steps=1), checkpoint=states.append)
+    assert states == []
 
 
 def test_unusable_domains_are_refused() -> None:
-    settings, good = _settings(), _images(2, 0)
+    good = in_memory(images(2, 0))
 
-    def attempt(abnormal: torch.Tensor, normal: torch.Tensor, masks: torch.Tensor | None = None) -> None:
-        train("cut", abnormal, normal, settings, 0, device=CPU, autocast=False, normal_masks=masks)
+    def attempt(given: TrainingData, method: Gan = "cut") -> None:
+        trained(method, small(), given)
 
     with pytest.raises(ValueError, match="abnormal: there is no image"):
-        attempt(good[:0], good)
+        attempt(TrainingData(good.rows(torch.arange(0)), good))
     with pytest.raises(ValueError, match="normal: there is no image"):
-        attempt(good, good[:0])
+        attempt(TrainingData(good, good.rows(torch.arange(0))))
     with pytest.raises(ValueError, match=r"normal: images and masks are .*\(2, 1, 32, 32\)"):
-        attempt(good, good[..., :16])
-    with pytest.raises(ValueError, match="normal: images and masks"):
-        attempt(good, good, good[:1])
-    with pytest.raises(ValueError, match="abnormal: images leave"):
-        attempt(good * 2, good)
-    with pytest.raises(ValueError, match="abnormal: images leave"):
-        attempt(good * float("nan"), good)
+        attempt(TrainingData(good, in_memory(images(2, 0, 16))))
+    bad = images(3, 0)
+    bad[1, 0, 5, 5] = 1.5
+    with pytest.raises(ValueError, match="abnormal: row 1 leaves"):
+        attempt(TrainingData(in_memory(bad), good))
+    bad[1, 0, 5, 5] = float("nan")
+    with pytest.raises(ValueError, match="normal: row 1 leaves"):
+        attempt(TrainingData(good, in_memory(bad)))
+    with pytest.raises(ValueError, match="there is none; pass rows of both domains as pairs"):
+        attempt(TrainingData(good, good), "pix2pix")
+    with pytest.raises(ValueError, match="rows of 2 abnormal and 2 normal"):
+        attempt(TrainingData(good, good, torch.tensor([[0, 2]])), "reggan")
 
 
 def test_masks_confine_what_the_translator_learns_from() -> None:
     masks = torch.zeros(5, 1, 32, 32)
     masks[..., 8:24, 8:24] = 1
 
-    def trained(abnormal_masks: torch.Tensor | None, normal_masks: torch.Tensor | None) -> Trained:
-        return train(
-            "cut",
-            _images(5, 1),
-            _images(5, 2),
-            _settings(steps=2),
-            0,
-            device=CPU,
-            autocast=False,
-            abnormal_masks=abnormal_masks,
-            normal_masks=normal_masks,
-        )
+    def confined(given: torch.Tensor | None) -> Trained:
+        abnormal, normal = (in_memory(images(5, seed), given) for seed in (1, 2))
+        return trained("cut", small(steps=2), TrainingData(abnormal, normal))
 
-    confined, whole, unmasked = trained(masks, masks), trained(torch.ones_like(masks), None), trained(None, None)
-    assert not _equal(confined.weights, unmasked.weights)
-    assert _equal(whole.weights, unmasked.weights)
+    inside, whole, unmasked = confined(masks), confined(torch.ones_like(masks)), confined(None)
+    assert not equal(inside.weights, unmasked.weights)
+    assert equal(whole.weights, unmasked.weights)
 
 
-def test_checkpoint_of_another_plan_is_refused() -> None:
-    saved: list[dict[str, torch.Tensor]] = []
-    _train("cut", _settings(), saved=saved)
-    with pytest.raises(ValueError, match="resume is at step 10, but the plan has 4"):
-        _train("cut", _settings(steps=4), resume=saved[-1])
-    with pytest.raises(RuntimeError, match="size mismatch"):
-        _train("cut", _settings(generator_width=5), resume=saved[-1])
-    with pytest.raises(ValueError, match="no 'step'"):
-        _train("cut", _settings(), resume={})
+def test_a_state_of_another_plan_is_refused() -> None:
+    states: list[State] = []
+    trained("cut", small(steps=3), checkpoint=states.append)
+    with pytest.raises(UnusableCheckpoint, match="at step 3, but the plan has 2"):
+        trained("cut", small(steps=2), resume=states[-1])
+    with pytest.raises(UnusableCheckpoint, match="another architecture"):
+        trained("cut", small(generator_width=5), resume=states[-1])
+    with pytest.raises(UnusableCheckpoint, match="another architecture"):
+        trained("cyclegan", small(), resume=states[-1])
+    with pytest.raises(UnusableCheckpoint, match="another architecture or of other settings"):
+        trained("cut", small(ema_decay=0.9), resume=states[-1])
+    with pytest.raises(UnusableCheckpoint, match="no 'step'"):
+        trained("cut", small(), resume={})
+
+
+def test_lungs_are_exchanged_only_where_the_reference_is_known() -> None:
+    with pytest.raises(ValueError, match="there are no reference_lungs"):
+        trained("cut", small(lung_swap=True, arms=["it_pr/cut"]))
+    lungs = np.zeros((64, 64), dtype=np.uint8)
+    lungs[10:50, 8:28], lungs[10:50, 36:56] = 1, 2
+    found = trained("cut", small(steps=1, lung_swap=True, arms=["it_pr/cut"]), reference_lungs=lungs)
+    assert not equal(found.weights, trained("cut", small(steps=1)).weights)
