@@ -8,6 +8,7 @@ from assets.translation.domain import confine
 from assets.translation.generator import initial_generator
 from assets.translation.generators import initialized
 from assets.translation.image_pool import ImagePool
+from assets.translation.layers import placed
 from assets.translation.optimization import adam, backpropagate, frozen, update
 from assets.translation.paired_losses import cross_entropy, discriminator_cross_entropy, pixel
 from assets.translation.presets import TranslationPlan
@@ -26,10 +27,11 @@ class Pix2Pix:
 
     def __init__(self, plan: TranslationPlan, weights: torch.Generator, device: torch.device) -> None:
         self.plan = plan
-        self.to_normal = initial_generator(plan, weights).to(device)
-        self.judge_normal = initialized(
+        self.to_normal = placed(initial_generator(plan, weights), device)
+        judge = initialized(
             lambda: ConditionalDiscriminator(plan.discriminator_width, plan.discriminator_layers), weights
-        ).to(device)
+        )
+        self.judge_normal = placed(judge, device)
         self.pools: dict[str, ImagePool] = {}
         self.networks: dict[str, nn.Module] = {"to_normal": self.to_normal, "judge_normal": self.judge_normal}
         self.optimizers = {

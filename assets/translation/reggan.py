@@ -8,6 +8,7 @@ from assets.translation.domain import confine
 from assets.translation.generator import initial_generator
 from assets.translation.generators import initialized
 from assets.translation.image_pool import ImagePool
+from assets.translation.layers import placed
 from assets.translation.optimization import adam, backpropagate, frozen, update
 from assets.translation.paired_losses import correction, discriminator_mean_lsgan, mean_lsgan, smoothness
 from assets.translation.presets import TranslationPlan
@@ -30,9 +31,9 @@ class RegGan:
 
     def __init__(self, plan: TranslationPlan, weights: torch.Generator, device: torch.device) -> None:
         self.plan = plan
-        self.to_normal = initial_generator(plan, weights).to(device)
-        self.judge_normal = discriminator(plan, weights).to(device)
-        self.register = initial_registration(plan.registration_width, plan.size, weights).to(device)
+        self.to_normal = placed(initial_generator(plan, weights), device)
+        self.judge_normal = placed(discriminator(plan, weights), device)
+        self.register = placed(initial_registration(plan.registration_width, plan.size, weights), device)
         self.pools: dict[str, ImagePool] = {}
         self.networks: dict[str, nn.Module] = {
             "to_normal": self.to_normal,

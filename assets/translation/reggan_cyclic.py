@@ -6,6 +6,7 @@ from torch import Tensor
 from assets.translation.domain import confine
 from assets.translation.generator import initial_generator
 from assets.translation.image_pool import ImagePool
+from assets.translation.layers import placed
 from assets.translation.losses import cycle
 from assets.translation.optimization import adam, backpropagate, frozen
 from assets.translation.paired_losses import mean_lsgan
@@ -19,8 +20,8 @@ class CyclicRegGan(RegGan):
 
     def __init__(self, plan: TranslationPlan, weights: torch.Generator, device: torch.device) -> None:
         super().__init__(plan, weights, device)
-        self.to_abnormal = initial_generator(plan, weights).to(device)
-        self.judge_abnormal = discriminator(plan, weights).to(device)
+        self.to_abnormal = placed(initial_generator(plan, weights), device)
+        self.judge_abnormal = placed(discriminator(plan, weights), device)
         self.pools = {"normal": ImagePool(plan.pool_size), "abnormal": ImagePool(plan.pool_size)}
         self.networks |= {"to_abnormal": self.to_abnormal, "judge_abnormal": self.judge_abnormal}
         self.optimizers["generators"] = adam([self.to_normal, self.to_abnormal], plan)
