@@ -27,9 +27,7 @@ class SpilledArray:
     Args:
         shape: of one row.
         dtype: of its values.
-
-    Attributes:
-        close: gives the disk space back at once; otherwise that happens when nothing refers to the object any more.
+    The disk space is given back when nothing refers to the object any more.
     """
 
     def __init__(self, shape: Sequence[int], dtype: npt.DTypeLike) -> None:
@@ -37,7 +35,7 @@ class SpilledArray:
         self.dtype = np.dtype(dtype)
         # Unbuffered: what a full disk refuses is refused at once, and not when the file is closed.
         self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 (closed with this object)
-        self.close = weakref.finalize(self, self._file.close)
+        weakref.finalize(self, self._file.close)
         self._count = 0
         self._mapped: npt.NDArray[Any] | None = None
 

@@ -30,7 +30,7 @@ from resources.partitions import COHORTS
 from resources.stage_config import config_schema
 from resources.stage_run import StageRun, Store, stage_run
 
-VERSION = "1"
+VERSION = "2"
 
 
 @dg.asset(

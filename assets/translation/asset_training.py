@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -20,7 +20,6 @@ from assets.translation.estimate import checkpoint_bytes
 from assets.translation.guards import TrainingStopped
 from assets.translation.inference import translate
 from assets.translation.pca import LARGEST_SAMPLE, fit_pca
-from assets.translation.presets import resolved
 from assets.translation.runs import arm_digest
 from assets.translation.settings import TranslationSettings
 from assets.translation.stored import named_weights
@@ -94,7 +93,8 @@ class Trainings:
         return Outcome({**columns, "trained_abnormal": 0, "steps": 0, **quality(found)}, named_weights(weights))
 
     def _trained(self, arm: Arm, method: Gan, seed: int, key: str) -> Trained:
-        about = {"method": method, "plan": fingerprint(asdict(resolved(self.settings, method)))}
+        # Not the whole plan: other arms' settings, and how often is measured, drop no checkpoint.
+        about = {"method": method, "arm": arm_digest(arm, seed, self.settings)}
         checkpoints = CheckpointStore(self.run.store, key, about, partial(self._say, arm, seed))
         checkpoints.require_room(checkpoint_bytes(method, self.settings))
         domains = self.frames.of(arm.alignment)

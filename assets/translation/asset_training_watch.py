@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +32,9 @@ class Bench:
 class TrainingWatch:
     """The watch of one training; see `assets.translation.watch.Watch`.
 
+    A training does not end because it cannot be shown: the first time that drawing or `observe` fails is told in the
+    log, and it goes on.
+
     Attributes:
         name: of the training.
         steps: in all.
@@ -52,9 +56,15 @@ class TrainingWatch:
     _checks: list[dict[str, float]] = field(default_factory=list, init=False)
     _told: float = field(default=-math.inf, init=False)
     _shown: float = field(default=-math.inf, init=False)
+    _complained: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self._speak = training_progress(self.say, self.name)
+
+    def resumed(self, history: Sequence[Mapping[str, float]], checks: Sequence[Mapping[str, float]]) -> None:
+        """Begin the curves of the pictures with what the interrupted training has."""
+        self._losses = [dict(record) for record in history]
+        self._checks = [dict(record) for record in checks]
 
     def progress(self, pace: Pace) -> None:
         """Lines for the log; once a minute the same numbers for Dagster."""
@@ -76,7 +86,8 @@ class TrainingWatch:
         pictures: dict[str, bytes] = {}
         if step >= self.steps or self.clock() - self._shown >= SECONDS_BETWEEN:
             self._shown = self.clock()
-            pictures = live_pictures(bench.panel, found, self._losses, self._checks)
+            with self._only_shown():
+                pictures = live_pictures(bench.panel, found, self._losses, self._checks)
         self._observe(step, quality, pictures)
         return quality
 
@@ -88,7 +99,24 @@ class TrainingWatch:
         }
         shown |= {name: picture(png) for name, png in (pictures or {}).items()}
         # Trainings of one run share an asset, and Dagster plots what has one name as one curve.
-        self.observe({f"{self.name}: {name}": value for name, value in shown.items()})
+        named = {f"{self.name}: {name}": value for name, value in shown.items()}
+        with self._only_shown():
+            self.observe(named)
+
+    @contextmanager
+    def _only_shown(self) -> Iterator[None]:
+        """Let no error out; the first that can be is said."""
+        try:
+            yield
+        except Exception as error:
+            # Whatever it is (Dagster's database may be locked): nothing that is trained or measured depends on it.
+            if not self._complained:
+                reason = str(error).partition("\n")[0]
+                line = f"goes on, but could not be shown in Dagster ({type(error).__name__}: {reason})"
+                # Lines of the log go to the same database; what is lost is said at the next failure.
+                with suppress(Exception):
+                    self.say(f"{self.name}: {line}")
+                    self._complained = True
 
     def _record(self, step: int, numbers: Mapping[str, float]) -> None:
         if self.log is None:

@@ -71,7 +71,8 @@ class Watching:
     def inputs(self, alignment: Alignment, reference_key: str) -> list[str]:
         """Keys of the frames of the validation images: what a training depends on that stops by their measures."""
         rows = (*self.panels.abnormal, *self.panels.normal)
-        return [part for row in rows for part in frame_key(alignment, row, reference_key)]
+        parts = [part for row in rows for part in frame_key(alignment, row, reference_key)]
+        return [*parts, str(len(self.panels.abnormal))]
 
     def shown(self, alignment: Alignment) -> Panel:
         """The few images that pictures show: of the validation part, or of the training's where that is empty."""

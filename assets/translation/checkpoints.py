@@ -1,5 +1,6 @@
 """The whole state of a training as one flat dictionary of tensors, and back."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
@@ -137,15 +138,17 @@ def _restore_moments(optimizer: torch.optim.Adam, found: Mapping[str, Tensor]) -
 
 
 def _columns(table: str, records: list[Record]) -> dict[str, Tensor]:
-    names = records[0] if records else ()
+    """Records as columns; what one lacks, as a measurement may, is no number there."""
+    names = dict.fromkeys(name for record in records for name in record)
     return {
-        f"{table}/{name}": torch.tensor([record[name] for record in records], dtype=torch.float64) for name in names
+        f"{table}/{name}": torch.tensor([record.get(name, math.nan) for record in records], dtype=torch.float64)
+        for name in names
     }
 
 
 def _records(columns: Mapping[str, Tensor]) -> list[Record]:
     rows = zip(*(column.tolist() for column in columns.values()), strict=True)
-    return [dict(zip(columns, row, strict=True)) for row in rows]
+    return [{name: value for name, value in zip(columns, row, strict=True) if not math.isnan(value)} for row in rows]
 
 
 def _under(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

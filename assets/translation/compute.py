@@ -16,7 +16,7 @@ class Compute:
         autocast: compute in bfloat16 where torch deems it safe.
         channels_last: keep images and weights in the order N, H, W, C.
         compiled: let torch.compile fuse the generators' translation; the first step takes minutes. Of CUT, whose step
-            asks its generator for features as well, nothing is compiled.
+            asks its generator for features as well, only mirrored steps gain.
     """
 
     device: torch.device

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor
 
 from assets.translation.feed import Drawn
+from assets.translation.watch import Translate
 
 
 class TrainingStopped(RuntimeError):
@@ -68,6 +69,26 @@ def require_finite(step: int, losses: Mapping[str, float], drawn: Drawn) -> None
     if not all(math.isfinite(value) for value in losses.values()):
         what = ", ".join(f"{name}={value:.3g}" for name, value in losses.items())
         raise TrainingStopped(step, what, drawn.abnormal_rows, drawn.normal_rows)
+
+
+def guarded(look: Translate, step: int, drawn: Drawn | None) -> Translate:
+    """A translator that ends the training where it makes no numbers; without a batch to name, the translator itself.
+
+    Args:
+        look: the translator as a step left it.
+        step: that step.
+        drawn: its batch.
+    """
+    if drawn is None:
+        return look
+
+    def finite(images: Tensor, masks: Tensor) -> Tensor:
+        translated = look(images, masks)
+        if not bool(translated.isfinite().all()):
+            raise TrainingStopped(step, "translations of validation images", drawn.abnormal_rows, drawn.normal_rows)
+        return translated
+
+    return finite
 
 
 def require_finite_weights(step: int, weights: Mapping[str, Tensor], drawn: Drawn) -> None:

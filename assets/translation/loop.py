@@ -13,13 +13,14 @@ from assets.translation.compute import Compute, prepare_networks
 from assets.translation.ema import AveragedWeights
 from assets.translation.ending import Stopped, ending
 from assets.translation.feed import Drawn, Sampler, fed
-from assets.translation.guards import require_finite, require_finite_images, require_finite_weights
+from assets.translation.guards import guarded, require_finite, require_finite_images, require_finite_weights
 from assets.translation.inference import translate
 from assets.translation.methods import untrained
 from assets.translation.presets import TranslationPlan, resolved
 from assets.translation.reporting import Around, close_window, measure, pace, rate, window_ends
 from assets.translation.sampling import generator_for
 from assets.translation.settings import TranslationSettings
+from assets.translation.watch import Translate
 
 Weights = dict[str, Tensor]
 
@@ -59,6 +60,8 @@ class Loop:
             raise UnusableCheckpoint(f"the state is at step {progress.step}, but the plan has {self.plan.steps}")
         self.progress = progress
         self._reported = (progress.step, progress.spent.stepping)
+        if self.around.watch is not None:
+            self.around.watch.resumed(progress.history, progress.checks)
 
     def run(self, sampler: Sampler) -> Stopped:
         """Every step that is left, and a last measurement; why it ended.
@@ -73,7 +76,7 @@ class Loop:
                 drawn, waited = next(batches)
                 self._step(drawn, waited)
                 if self.progress.step % self.plan.check_every == 0:
-                    self._measure()
+                    self._measure(drawn)
                 if window_ends(self.progress.step, self.plan.steps):
                     self._report()
                 self._save()
@@ -81,7 +84,7 @@ class Loop:
             self._report()
         if drawn is not None:
             require_finite_weights(self.progress.step - 1, self._weights(), drawn)
-        self._measure()
+        self._measure(drawn)
         return stopped
 
     def final_weights(self) -> Weights:
@@ -126,13 +129,14 @@ class Loop:
         self.progress.spent.seconds += now - self._last_tick
         self._last_tick = now
 
-    def _measure(self) -> None:
+    def _measure(self, drawn: Drawn | None) -> None:
         watch, settings, compute = self.around.watch, self.settings, self.compute
         if watch is None or not settings.checked_images:
             return
         weights = self._weights()
         device, autocast = compute.device, compute.autocast
-        look = partial(translate, self.method, weights, settings=settings, device=device, autocast=autocast)
+        look: Translate = partial(translate, self.method, weights, settings=settings, device=device, autocast=autocast)
+        look = guarded(look, self.progress.step - 1, drawn)
         measure(self.progress, watch, look, weights, settings.patience)
         self._tick()
 

@@ -64,7 +64,8 @@ def lesion_drop(planted: Planted, translated: Tensor) -> float | None:
     """Share of the lesions' contrast that translation removes: 0 for G(x) = x, 1 where G(x) is the twin.
 
     Contrast is the mean within the lesion less that in the rest of the lungs, of the difference to the twin:
-    brightening or darkening a whole image removes nothing. Lesions weigh by their contrast; above 1 is too much.
+    brightening or darkening a whole image removes nothing. Lesions, bright or dark, weigh by the size of their
+    contrast; above 1 is too much.
 
     Returns:
         None where no lesion stands out from the rest of the lungs.
@@ -72,7 +73,8 @@ def lesion_drop(planted: Planted, translated: Tensor) -> float | None:
     before = _contrasts(planted, planted.images)
     after = _contrasts(planted, translated)
     seen = np.abs(before) >= _FAINTEST
-    return float(1 - after[seen].sum() / before[seen].sum()) if seen.any() else None
+    left = (np.sign(before) * after)[seen].sum()
+    return float(1 - left / np.abs(before[seen]).sum()) if seen.any() else None
 
 
 def _contrasts(planted: Planted, images: Tensor) -> F64:

@@ -132,7 +132,10 @@ class TranslationSettings(BaseModel):
     )
     check_every: int | None = Field(default=None, ge=1, description="steps between two measurements on validation")
     checked_images: int = Field(
-        default=32, ge=0, description="validation images of each domain that a measurement looks at; 0 for none"
+        default=32,
+        ge=0,
+        description="validation images of each domain that a measurement looks at, 0 for none; "
+        "a translator that is there keeps its figures",
     )
     patience: int = Field(
         default=0,
@@ -140,7 +143,9 @@ class TranslationSettings(BaseModel):
         description="stop after so many measurements without a better validation AUC, and keep the best; 0 for never",
     )
     minutes: float | None = Field(
-        default=None, gt=0, description="stop each training after this time and keep what it has; none for no limit"
+        default=None,
+        gt=0,
+        description="stop each training after this time, measuring included, and keep what it has; none for no limit",
     )
     checkpoint_minutes: float = Field(default=2.0, ge=0, description="time between two checkpoints of a training")
 

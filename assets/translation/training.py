@@ -63,8 +63,8 @@ def train(
     """Train a translator from abnormal to normal images.
 
     Everything random at a step is drawn from (seed, step), so a float32 training that goes on from a checkpoint on the
-    same machine, device and thread count gives bit-equal weights and history. One image a domain is enough to run;
-    a batch larger than its domain shows images repeatedly.
+    same machine, device and thread count gives bit-equal weights and history, unless `minutes` ends it by the clock.
+    One image a domain is enough to run; a batch larger than its domain shows images repeatedly.
 
     Args:
         method: what to train.

@@ -1,6 +1,6 @@
 """What a training tells whoever watches it, and what it asks them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -34,6 +34,14 @@ class Pace:
 
 class Watch(Protocol):
     """Sees a training while it runs."""
+
+    def resumed(self, history: Sequence[Mapping[str, float]], checks: Sequence[Mapping[str, float]]) -> None:
+        """Called before anything else, where a training goes on from a state: what it told and measured until then.
+
+        Args:
+            history: a record with `step` and the losses a call of `progress`.
+            checks: a record with `step` and what was measured a call of `check`.
+        """
 
     def progress(self, pace: Pace) -> None:
         """Called about a hundred times a training."""

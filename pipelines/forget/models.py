@@ -99,9 +99,12 @@ def _borrowed(places: Layout, lender: Place, row: dict[str, Any], work: Rewritin
 
 
 def _trained_on(reader: Reader, place: Place, found: Theirs) -> bool:
-    """Whether a translator's training pairs name the patient, those of the manifest that it was trained from."""
+    """Whether a translator's training may have seen the patient, by the pairs that it was trained from."""
     pointer = reader.pointer(place) or {"parents": {}}
     if pointer.get("must_retrain"):
+        return True
+    # Then validation images chose the weights, and the pairs do not say which those were.
+    if pointer.get("settings", {}).get("patience"):
         return True
     pairs = Place("pseudo_pairs", place.partition)
     digest = pointer["parents"].get(str(pairs), "")

@@ -1,3 +1,4 @@
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -153,6 +154,17 @@ def test_a_patient_of_the_test_part_trained_no_model(made: MadeUp, instance: dg.
     after = contents(made.store)
     for name in {*FITTED, "translator@made", "lung_segmenter@other"}:
         assert after[name][0]["digest"] == before[name][0]["digest"]
+
+
+def test_a_translator_that_validation_chose_is_marked_for_any_patient(
+    made: MadeUp, instance: dg.DagsterInstance
+) -> None:
+    place = Place("translator", "made")
+    path = f"{place.folder}/CURRENT.json"
+    pointer = json.loads(made.store.read(path))
+    made.store.write(path, json.dumps({**pointer, "settings": {"patience": 2}}).encode())
+    forgotten(made, instance, TESTED)
+    assert str(place) in marks(made.store)
 
 
 def test_the_reference_that_is_the_patient_is_not_kept(made: MadeUp, instance: dg.DagsterInstance) -> None:

@@ -147,7 +147,7 @@ def rows_by_domain(store: ObjectStore, domain: str) -> list[str]:
 
 
 def other_plan(path: str, store: ObjectStore) -> bytes:
-    return save(load(store.read(path)), metadata={"method": "cut", "plan": "0" * 32})
+    return save(load(store.read(path)), metadata={"method": "cut", "arm": "0" * 64})
 
 
 def same_plan_other_shapes(path: str, store: ObjectStore) -> bytes:
@@ -165,7 +165,7 @@ def same_plan_other_shapes(path: str, store: ObjectStore) -> bytes:
     [
         (lambda path, store: b"no tensors", "it is not readable"),
         (lambda path, store: store.read(path)[:-1], "it is not readable"),
-        (other_plan, r"it is of another training \(plan differ\)"),
+        (other_plan, r"it is of another training \(arm differ\)"),
         (same_plan_other_shapes, "of another architecture or of other settings"),
         (lambda path, store: save({"weights": torch.zeros(1)}), "of another training"),
     ],

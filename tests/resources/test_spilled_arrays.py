@@ -35,7 +35,6 @@ def test_rows_come_back_in_any_order(
     found = spilled.rows(np.array(chosen, dtype=np.int64))
     assert found.dtype == dtype
     np.testing.assert_array_equal(found, whole[chosen])
-    spilled.close()
 
 
 def test_what_was_read_is_a_copy_and_later_rows_are_seen() -> None:

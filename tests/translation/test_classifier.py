@@ -45,7 +45,8 @@ def test_a_judge_sees_a_disc_and_that_it_is_gone(judge: Classifier) -> None:
     assert found["classifier_drop"] > 0.3
     same = judged(judge, whole, Translations(whole.abnormal.images, whole.normal.images, whole.planted.images))
     assert same["classifier_drop"] == 0
-    assert same["kid"] > same["kid_floor"] > found["kid"]
+    assert same["kid"] > same["kid_floor"]
+    assert found["kid"] < found["kid_floor"]
 
 
 def test_a_judge_is_the_same_bit_for_bit_whatever_torch_drew_before(judge: Classifier) -> None:
@@ -79,7 +80,7 @@ def test_features_are_what_the_last_layer_reads(judge: Classifier) -> None:
     [
         (0, 0, set()),
         (1, 0, {"classifier_drop"}),
-        (0, 5, {"kid_floor"}),
+        (0, 5, set()),
         (1, 1, {"classifier_drop", "classifier_auc"}),
         (4, 4, {"classifier_drop", "classifier_auc", "kid", "kid_floor"}),
     ],

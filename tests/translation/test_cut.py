@@ -173,11 +173,6 @@ def test_mirrored_lungs_are_confined_where_they_are() -> None:
     assert sides == {"left", "right"}
 
 
-def test_nothing_is_drawn_for_mirroring_unless_it_is_on() -> None:
-    losses = [_step(_cut(**options)) for options in ({}, {"flip_equivariance": False})]
-    assert losses[0] == losses[1]
-
-
 @pytest.mark.parametrize("broken", ["to_normal", "judge_normal", "projector"])
 def test_gradient_that_is_not_finite_leaves_its_network_alone(broken: str) -> None:
     cut = _cut()

@@ -1,3 +1,6 @@
+from collections.abc import Callable
+from itertools import combinations
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -35,27 +38,51 @@ def test_one_distribution_gives_zero_on_average_and_negative_values() -> None:
     assert (found < 0).mean() > 0.3
 
 
-def test_only_another_distribution_passes_the_floor() -> None:
-    real, alike, moved = normal(40, 0), normal(40, 1), normal(40, 2, shift=1.0)
-    floor = kid_floor(real)
+def exceeds(made: np.ndarray, real: np.ndarray) -> bool:
+    distance, floor = kid(made, real), kid_floor(made, real)
+    assert distance is not None
     assert floor is not None
-    assert floor > 0
-    same, other = kid(alike, real), kid(moved, real)
-    assert same is not None
-    assert other is not None
-    assert same < floor < other
+    return distance > floor
+
+
+def test_the_distance_is_one_estimate_over_all_images() -> None:
+    made, real = normal(9, 0), normal(12, 1)
+    assert kid(made, real) == squared_mmd(made, real)
+
+
+@pytest.mark.parametrize("sizes", [(16, 16), (16, 8)])
+def test_about_a_twentieth_exceeds_the_floor_where_nothing_differs(sizes: tuple[int, int]) -> None:
+    found = [exceeds(normal(sizes[0], 2 * seed), normal(sizes[1], 2 * seed + 1)) for seed in range(200)]
+    assert 0.01 <= np.mean(found) <= 0.12
+
+
+def test_another_distribution_exceeds_the_floor() -> None:
+    found = [exceeds(normal(16, 2 * seed, shift=0.7), normal(16, 2 * seed + 1)) for seed in range(50)]
+    assert np.mean(found) > 0.9
+
+
+def test_the_floor_is_that_of_all_divisions() -> None:
+    made, real = normal(4, 0), normal(5, 1, shift=0.5)
+    pooled, every = np.concatenate([made, real]), set(range(9))
+    exact = np.array(
+        [squared_mmd(pooled[list(rows)], pooled[list(every - set(rows))]) for rows in combinations(range(9), 4)]
+    )
+    floor = kid_floor(made, real)
+    assert floor is not None
+    assert np.abs(exact - floor).min() < 1e-12
+    assert np.quantile(exact, 0.92) < floor < np.quantile(exact, 0.98)
 
 
 def test_the_same_images_give_the_same_number_twice() -> None:
     assert kid(normal(9, 0), normal(8, 1)) == kid(normal(9, 0), normal(8, 1))
-    assert kid_floor(normal(8, 1)) == kid_floor(normal(8, 1))
+    assert kid_floor(normal(9, 0), normal(8, 1)) == kid_floor(normal(9, 0), normal(8, 1))
 
 
 @pytest.mark.parametrize("count", range(FEWEST))
-def test_a_handful_of_images_has_no_distance(count: int) -> None:
-    assert kid(normal(count, 0), normal(20, 1)) is None
-    assert kid(normal(20, 0), normal(count, 1)) is None
-    assert kid_floor(normal(count, 0)) is None
+@pytest.mark.parametrize("measure", [kid, kid_floor])
+def test_a_handful_of_images_has_no_distance(measure: Callable[..., float | None], count: int) -> None:
+    assert measure(normal(count, 0), normal(20, 1)) is None
+    assert measure(normal(20, 0), normal(count, 1)) is None
 
 
 def test_samples_that_cannot_be_compared_are_refused() -> None:
@@ -63,3 +90,6 @@ def test_samples_that_cannot_be_compared_are_refused() -> None:
         squared_mmd(normal(1, 0), normal(4, 1))
     with pytest.raises(ValueError, match="must be"):
         squared_mmd(normal(4, 0), normal(4, 1, width=3))
+    for measure in (kid, kid_floor):
+        with pytest.raises(ValueError, match=r"must"):
+            measure(normal(4, 0), normal(4, 1, width=3))

@@ -33,8 +33,8 @@ def imaged(count: int, seed: int) -> Imaged:
     return Imaged(images(count, seed), masks(count))
 
 
-def planted(count: int, height: float = 0.5) -> Planted:
-    """Twins with a square that is brighter by `height`, in units of [-1, 1]."""
+def planted(count: int, height: float | Tensor = 0.5) -> Planted:
+    """Twins with a square that is brighter by `height` or by (N, 1, 1, 1) of them, in units of [-1, 1]."""
     twins, extent = images(count, 7), torch.zeros(count, 1, SIDE, SIDE)
     extent[BLOB] = 1
     return Planted(twins + height * extent, masks(count), twins, extent)
@@ -100,6 +100,17 @@ def test_the_drop_is_the_share_that_is_taken_away(share: float, height: float) -
     known = planted(3, height)
     weaker = known.images - share * (known.images - known.twins)
     assert lesion_drop(known, weaker) == pytest.approx(share, abs=1e-5)
+
+
+@pytest.mark.parametrize("heights", [(0.5, -0.5), (0.5, -0.3)])
+def test_bright_and_dark_lesions_weigh_by_the_size_of_their_contrast(heights: tuple[float, float]) -> None:
+    known = planted(2, torch.tensor(heights)[:, None, None, None])
+    assert lesion_drop(known, known.images) == 0
+    assert lesion_drop(known, known.twins) == 1
+    bright_gone = torch.stack([known.twins[0], known.images[1]])
+    weight = abs(heights[0]) / (abs(heights[0]) + abs(heights[1]))
+    assert lesion_drop(known, bright_gone) == pytest.approx(weight, abs=1e-5)
+    assert lesion_drop(known, known.twins - (known.images - known.twins)) == pytest.approx(2, abs=1e-5)
 
 
 @settings(deadline=None, max_examples=30)

@@ -118,6 +118,20 @@ def test_a_training_that_no_longer_gets_better_ends_with_its_best_weights() -> N
     assert equal(again.weights, best)
 
 
+def test_the_watch_of_a_resumed_training_is_told_what_came_before() -> None:
+    states: list[State] = []
+    whole, rest = Seen(), Seen()
+    found = trained("cut", small(), watch=whole, checkpoint=states.append)
+    trained("cut", small(), watch=rest, resume=states[3])
+    assert whole.before == []
+    assert rest.before == [(found.history[:4], found.checks[:2])]
+    assert [pace.step for pace in rest.paces] == [5, 6]
+    refused = Seen()
+    with pytest.raises(UnusableCheckpoint):
+        trained("cut", small(steps=2), watch=refused, resume=states[3])
+    assert refused.before == []
+
+
 def test_patience_needs_somebody_who_measures_the_auc() -> None:
     with pytest.raises(ValueError, match="patience=1 stops by validation, but nothing measures"):
         trained("cut", small(patience=1))
@@ -181,6 +195,13 @@ def test_infinite_loss_stops_the_training_and_names_step_and_rows(method: Gan) -
     assert stopped.value.step <= 1
     assert len(stopped.value.abnormal) == len(stopped.value.normal) == 2
     assert len(states) <= stopped.value.step
+
+
+@pytest.mark.parametrize("method", get_args(Gan))
+def test_a_measurement_after_the_broken_step_names_its_rows_as_well(method: Gan) -> None:
+    with pytest.raises(TrainingStopped, match="is not finite") as stopped:
+        trained(method, small(learning_rate=1e30, check_every=1), watch=Seen())
+    assert len(stopped.value.abnormal) == len(stopped.value.normal) == 2
 
 
 def poisoned(row: int) -> TrainingData:

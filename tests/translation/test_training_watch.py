@@ -1,4 +1,5 @@
-from collections.abc import Callable, Mapping
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import torch
 
 from assets.tables import TRANSLATOR_QUALITY
 from assets.translation.asset_training_watch import SECONDS_BETWEEN, Bench, TrainingWatch
+from assets.translation.checkpoints import Record
 from assets.translation.classifier import Classifier, fit_classifier
 from assets.translation.panel import Imaged, Panel
 from assets.translation.planted import planted_opacities
@@ -100,6 +102,69 @@ def test_the_pace_is_told_once_a_minute() -> None:
         "images_per_second": 8.0,
         "seconds_left": 30.0,
     }
+
+
+def locked(_: object) -> None:
+    raise sqlite3.OperationalError("database is locked\n(Background on this error)")
+
+
+def test_a_training_that_cannot_be_shown_goes_on_and_says_so_once(judge: Classifier) -> None:
+    watched = Watched(lambda: bench(judge))
+    watched.watch.observe = locked
+    watched.pace(1)
+    found = watched.watch.check(50, lambda x, _: x)
+    assert found.keys() == set(TRANSLATOR_QUALITY)
+    assert watched.lines == [
+        f"{NAME}: goes on, but could not be shown in Dagster (OperationalError: database is locked)",
+    ]
+
+
+def test_what_could_not_even_be_said_is_said_later() -> None:
+    watched = Watched(lambda: bench(None))
+    watched.watch.observe = watched.watch.say = locked
+    watched.watch.check(50, lambda x, _: x)
+    watched.watch.say = watched.lines.append
+    for step in (60, 70):
+        watched.watch.check(step, lambda x, _: x)
+    assert len(watched.lines) == 1
+
+
+def test_numbers_are_told_where_no_picture_can_be_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> dict[str, bytes]:
+        raise RuntimeError("no font")
+
+    monkeypatch.setattr("assets.translation.asset_training_watch.live_pictures", broken)
+    watched = Watched(lambda: bench(None))
+    found = watched.watch.check(50, lambda x, _: x)
+    assert watched.events == [{"step": 50, **found}]
+    assert [line for line in watched.lines if "RuntimeError: no font" in line] == watched.lines
+    assert len(watched.lines) == 1
+
+
+def test_what_cannot_be_measured_is_still_an_error() -> None:
+    def unreadable() -> Bench:
+        raise OSError("the storage failed")
+
+    with pytest.raises(OSError, match="the storage failed"):
+        Watched(unreadable).watch.check(50, lambda x, _: x)
+
+
+def test_pictures_of_a_resumed_training_begin_where_it_began(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[tuple[list[float], list[float]]] = []
+
+    def draw(_: object, __: object, losses: Sequence[Record], checks: Sequence[Record]) -> dict[str, bytes]:
+        drawn.append(([record["step"] for record in losses], [record["step"] for record in checks]))
+        return {}
+
+    monkeypatch.setattr("assets.translation.asset_training_watch.live_pictures", draw)
+    history: list[Record] = [{"step": step, "generator": 1 / step} for step in (1.0, 2.0)]
+    watched = Watched(lambda: bench(None))
+    watched.watch.resumed(history, [{"step": 2.0, "validation_auc": 0.5}])
+    watched.pace(3)
+    watched.watch.check(4, lambda x, _: x)
+    assert drawn == [([1, 2, 3], [2, 4])]
+    # They belong to the training.
+    assert len(history) == 2
 
 
 def test_what_is_not_known_yet_or_not_finite_is_not_told() -> None:

@@ -1,6 +1,6 @@
 """Trainings of a fraction of a second, for tests of what happens around the steps."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from assets.translation.arms import Gan
+from assets.translation.checkpoints import Record
 from assets.translation.compute import Compute
 from assets.translation.settings import TranslationSettings
 from assets.translation.training import Trained, train
@@ -73,6 +74,10 @@ class Seen:
     auc: Callable[[int], float] = lambda step: 0.5 + step / 1000
     paces: list[Pace] = field(default_factory=list)
     checked: list[int] = field(default_factory=list)
+    before: list[tuple[list[Record], list[Record]]] = field(default_factory=list)
+
+    def resumed(self, history: Sequence[Mapping[str, float]], checks: Sequence[Mapping[str, float]]) -> None:
+        self.before.append(([dict(record) for record in history], [dict(record) for record in checks]))
 
     def progress(self, pace: Pace) -> None:
         self.paces.append(pace)
