@@ -201,7 +201,6 @@ def test_a_run_shows_its_trainings_while_they_go_on_and_at_the_end(finished: Ins
 def test_trainings_side_by_side_share_a_judge_and_have_curves_of_their_own(
     finished: Installation, tmp_path: Path
 ) -> None:
-    pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     finished.environment |= {"PSEUDOPAIR_TENSORBOARD": str(tmp_path), "PSEUDOPAIR_THREADS": "2"}

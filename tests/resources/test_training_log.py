@@ -5,8 +5,6 @@ import pytest
 
 from resources.training_log import FOLDER_VARIABLE, TrainingLog, log_folder
 
-pytest.importorskip("tensorboard")
-
 
 def curve(folder: Path, name: str) -> list[tuple[int, float]]:
     """A curve as TensorBoard reads it."""

@@ -212,7 +212,6 @@ def test_curves_go_to_tensorboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_folder_that_cannot_be_written_stops_no_training(tmp_path: Path) -> None:
-    pytest.importorskip("tensorboard")
     occupied = tmp_path / "file"
     occupied.touch()
     watched = Watched(lambda: bench(None), TrainingLog(occupied / "curves"))
