@@ -20,24 +20,11 @@ from resources.catalogue import Entry
 from resources.manifests import Place, digest_of, publish, read_manifest
 from resources.object_store import ObjectStore
 from resources.stage_run import RETRY_TAG, Store
+from tests.translation.tiny_training import SMALL as OF_NOISE
 
 COHORT = "phantom"
 PHANTOMS = PhantomSettings(size=64, subjects=12, seed=5)
-SMALL: dict[str, Any] = {
-    "arms": ["none/cut"],
-    "size": 32,
-    "steps": 6,
-    "batch": 2,
-    "generator_width": 4,
-    "generator_blocks": 2,
-    "discriminator_width": 4,
-    "discriminator_layers": 1,
-    "nce_patches": 16,
-    "nce_width": 8,
-    "registration_width": 2,
-    "checked_images": 0,
-    "checkpoint_minutes": 0,
-}
+SMALL: dict[str, Any] = {**OF_NOISE, "arms": ["none/cut"], "checked_images": 0}
 SHARDED = ("radiographs", "lung_masks", "prealigned_radiographs", "registered_radiographs")
 
 
