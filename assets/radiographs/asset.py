@@ -165,7 +165,13 @@ def _phantom_tasks(run: StageRun, declaration: CohortDeclaration, settings: Radi
             "patient": patient,
             "domain": label,
             "label": label,
-            "split": assign_split(patient, settings.test_share, settings.validation_share, settings.split_seed),
+            "split": assign_split(
+                patient,
+                settings.test_share,
+                settings.validation_share,
+                settings.split_seed,
+                **settings.fold_choice,
+            ),
             "file_digest": key,
         }
         yield Task(key, carried, partial(_phantom_outcome, index, phantom))

@@ -55,7 +55,13 @@ class Planned:
             **{name: value for name, value in given.items() if value is not None},
             "row": row.number,
             "patient": self.patient,
-            "split": assign_split(self.assignment, settings.test_share, settings.validation_share, settings.split_seed),
+            "split": assign_split(
+                self.assignment,
+                settings.test_share,
+                settings.validation_share,
+                settings.split_seed,
+                **settings.fold_choice,
+            ),
             "file_digest": self.digests[0] if self.digests else None,
         }
 

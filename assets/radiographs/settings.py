@@ -24,11 +24,23 @@ class RadiographSettings(BaseModel):
         description="stretch images that were squashed to squares back to their true aspect; "
         "for all rows of a comparison or for none",
     )
-    test_share: float = Field(default=0.25, ge=0, lt=1, description="expected share of patients in the test split")
+    test_share: float = Field(
+        default=0.25, ge=0, le=1, description="expected share of patients in the test split; 1 where nothing is trained"
+    )
     validation_share: float = Field(
-        default=0.15, ge=0, lt=1, description="expected share of patients in the validation split"
+        default=0.15,
+        ge=0,
+        lt=1,
+        description="expected share of patients in the validation split; with folds, of those outside the fold",
     )
     split_seed: int = Field(default=0, ge=0, description="another number draws another split")
+    folds: int = Field(
+        default=0,
+        ge=0,
+        le=20,
+        description="cut the patients into so many parts, one of which is test; 0 for test_share",
+    )
+    fold: int = Field(default=0, ge=0, description="which of the folds is test, counted from 0")
     low_percentile: float = Field(
         default=0.5, ge=0, lt=50, description="percentile of the whole image that becomes black"
     )
@@ -47,9 +59,25 @@ class RadiographSettings(BaseModel):
 
     @model_validator(mode="after")
     def _leaves_patients_to_train_on(self) -> Self:
-        if self.test_share + self.validation_share >= 1:
+        shared = self.test_share + self.validation_share
+        if not self.folds and shared >= 1 and self.test_share != 1:
             raise ValueError(
-                f"test_share + validation_share is {self.test_share + self.validation_share:g}; "
-                "keep it below 1 so that patients remain to train on"
+                f"test_share + validation_share is {shared:g}; "
+                "keep it below 1 so that patients remain to train on, or set test_share to 1 where nothing is trained"
+            )
+        if not self.folds and shared > 1:
+            raise ValueError(f"test_share is 1 and validation_share {self.validation_share:g}; set the latter to 0")
+        return self
+
+    @model_validator(mode="after")
+    def _is_one_of_the_folds(self) -> Self:
+        if self.folds == 1 or (self.fold >= self.folds and self.fold):
+            raise ValueError(
+                f"folds is {self.folds} and fold {self.fold}; take at least 2 folds and one of 0 to folds - 1"
             )
         return self
+
+    @property
+    def fold_choice(self) -> dict[str, int]:
+        """The fold as `assign_split` takes it."""
+        return {"folds": self.folds, "fold": self.fold}

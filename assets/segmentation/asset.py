@@ -17,8 +17,8 @@ from assets.segmentation.quality import dice
 from assets.segmentation.selection import Candidate, Judge, choose
 from assets.segmentation.settings import SegmentationSettings, Source
 from assets.segmentation.sources import RowMasks
+from assets.segmenter.crossfit import Segmenters, segmenters
 from assets.segmenter.settings import SegmenterSettings
-from assets.segmenter.trained import TrainedSegmenter, from_arrays
 from assets.tables import CARRIED, LUNG_MASKS
 from resources.accelerator import Accelerator
 from resources.arrays import CorruptArtifact
@@ -37,14 +37,16 @@ ABSENT: dict[Source, str] = {
     "supplied": "the cohort supplies none for this row",
     "trained": "the cohort has no lung segmenter",
 }
-Load = Callable[[], TrainedSegmenter | None]
+Load = Callable[[], Segmenters | None]
 
 
 def _outcome(
     run: StageRun, row: Row, segmenter: Row, load: Load, gate: float | None, settings: SegmentationSettings
 ) -> Outcome:
     arrays = read_artifact(run.store, row)
-    masks = RowMasks(from_uint16(arrays["image"]), arrays.get("lungs"), load(), settings)
+    networks = load()
+    network = None if networks is None else networks.of(row["patient"])
+    masks = RowMasks(from_uint16(arrays["image"]), arrays.get("lungs"), network, settings)
     # Without a segmenter nobody knows the population's offset; between the sides it is near none.
     choice = choose(masks.makers, Judge(settings, masks.score, gate or 0.0), segmenter["base_offset"] or 0.0, ABSENT)
     if choice.taken is None:
@@ -86,15 +88,15 @@ def _rejection(masks: RowMasks) -> str:
 
 
 def _loader(run: StageRun, segmenter: Row) -> Load:
-    """The segmenter, loaded for the first row that is computed: where all are reused, never."""
+    """The networks, loaded for the first row that is computed: where all are reused, never."""
 
     @cache
-    def load() -> TrainedSegmenter | None:
+    def load() -> Segmenters | None:
         if segmenter["status"] != "ok":
             return None
         arrays = read_artifact(run.store, segmenter)
         try:
-            return from_arrays(arrays, SegmenterSettings.model_validate_json(segmenter["settings"]))
+            return segmenters(arrays, SegmenterSettings.model_validate_json(segmenter["settings"]))
         except ValueError as error:
             # No row's fault, so it must not make every row a failed one.
             raise CorruptArtifact(

@@ -10,20 +10,18 @@ import numpy.typing as npt
 import torch
 
 from assets.charts import history_panels
-from assets.images import F32, from_uint16
+from assets.images import from_uint16
 from assets.pairing.frames import Row
 from assets.pictures import to_png
 from assets.segmentation.cleanup import clean
 from assets.segmentation.preview import mask_sheet
-from assets.segmentation.quality import lung_dices, lung_flags
+from assets.segmentation.quality import lung_dices
 from assets.segmentation.settings import SegmentationSettings
-from assets.segmenter.calibration import SMALLEST_CALIBRATION, HeldBack, calibrate, network_dices, why_untaught
-from assets.segmenter.inference import labels_of, load_network, predict
-from assets.segmenter.mask_score import ScoreModel
+from assets.segmenter.asset_fit import HISTORY, UNTAUGHT, TooFewMasks, fit_networks, part_key
+from assets.segmenter.calibration import SMALLEST_CALIBRATION
+from assets.segmenter.crossfit import segmenters
+from assets.segmenter.inference import labels_of
 from assets.segmenter.settings import SegmenterSettings
-from assets.segmenter.shape_model import ShapeModel, fit_shapes
-from assets.segmenter.trained import from_arrays, to_arrays
-from assets.segmenter.training import Fitted, fit
 from assets.tables import LUNG_SEGMENTER
 from resources.accelerator import Accelerator
 from resources.arrays import Arrays
@@ -31,129 +29,18 @@ from resources.borrowed import borrowed
 from resources.checkpoint_store import CheckpointStore
 from resources.dagster_shapes import PICTURE_BYTES, column_schema
 from resources.fitted import keep_or_fit
-from resources.incremental import Outcome, Refreshed, row_key
+from resources.incremental import Refreshed, row_key
 from resources.manifests import fingerprint, read_artifact
 from resources.partitions import COHORTS, SHARDS_BY_COHORT, all_shards_of
-from resources.progress import training_progress
 from resources.stage_config import config_schema
-from resources.stage_run import StageRun, Store, recipe, stage_run
+from resources.stage_run import StageRun, Store, stage_run
 
 VERSION = "1"
-HISTORY = "history"
-UNTAUGHT = "untaught"
 SHEET_ROWS = 18
-SMALLEST_NORMALS = 5
 READ = ("radiograph_id", "patient", "domain", "split", "key", "has_lungs", "artifact", "artifact_digest")
 SHOWN = ("trained_on", "left_out", "calibrated_on", "gate", "validation_dice_right", "validation_dice_left")
 
 U8 = npt.NDArray[np.uint8]
-
-
-class _TooFewMasks(Exception):
-    """A cohort whose training part supplies fewer usable masks than a network is trained on."""
-
-    def __init__(self, usable: int) -> None:
-        self.usable = usable
-
-
-@dataclass(frozen=True)
-class _Masked:
-    """Radiographs (N, H, W) with clean lungs (N, H, W) that pass the gates, and their rows."""
-
-    rows: list[Row]
-    images: F32
-    lungs: U8
-
-
-def _usable(run: StageRun, rows: list[Row]) -> _Masked:
-    """A supplied mask that fails the gates would teach its own fault, so it is left out."""
-    settings = SegmentationSettings()
-    found: list[Row] = []
-    images, masks = np.empty((0, 0, 0), np.float32), np.empty((0, 0, 0), np.uint8)
-    for row in rows:
-        arrays = read_artifact(run.store, row)
-        lungs = clean(arrays["lungs"], settings)
-        if lung_flags(lungs, settings):
-            continue
-        if not found:
-            # Filled in place: a list that is stacked would hold a large cohort twice.
-            images, masks = (np.empty((len(rows), *lungs.shape), kind) for kind in (np.float32, np.uint8))
-        images[len(found)], masks[len(found)] = from_uint16(arrays["image"]), lungs
-        found.append(row)
-    return _Masked(found, images[: len(found)], masks[: len(found)])
-
-
-def _fit(
-    run: StageRun,
-    train: list[Row],
-    validation: list[Row],
-    settings: SegmenterSettings,
-    device: torch.device,
-    key: str,
-) -> Outcome:
-    usable = _usable(run, train)
-    if len(usable.rows) < settings.smallest_cohort:
-        raise _TooFewMasks(len(usable.rows))
-    checkpoints = CheckpointStore(run.store, key)
-    speak = training_progress(run.progress, "lung segmenter")
-    lungs = usable.lungs
-    fitted = fit(
-        usable.images,
-        lungs,
-        settings,
-        settings.seed,
-        device=device,
-        progress=lambda step, losses: speak(step, settings.steps, losses),
-        resume=checkpoints.load(),
-        checkpoint=checkpoints.save,
-    )
-    normals = np.array([row["domain"] == "normal" for row in usable.rows])
-    shapes = fit_shapes(lungs[normals] if normals.sum() >= SMALLEST_NORMALS else lungs, settings.shape_components)
-    judged, score = _judged(_held_back(fitted, settings, _usable(run, validation)), shapes, settings.seed)
-    names = list(fitted.history[0])
-    columns = {
-        "trained_on": len(usable.rows),
-        "left_out": len(train) - len(usable.rows),
-        "steps": settings.steps,
-        "final_loss": fitted.history[-1]["loss"],
-        "base_offset": _base_offset(lungs),
-        "settings": settings.model_dump_json(),
-        "history_columns": names,
-        **judged,
-    }
-    history = np.array([[entry[name] for name in names] for entry in fitted.history], dtype=np.float32)
-    return Outcome(columns, {**to_arrays(fitted.state, shapes, score), HISTORY: history})
-
-
-def _held_back(fitted: Fitted, settings: SegmenterSettings, masked: _Masked) -> list[HeldBack]:
-    network = load_network(fitted.state, settings)
-    return [
-        HeldBack(image, lungs, predict(network, image, settings), row["patient"])
-        for row, image, lungs in zip(masked.rows, masked.images, masked.lungs, strict=True)
-    ]
-
-
-def _judged(
-    held_back: list[HeldBack], shapes: ShapeModel, seed: int
-) -> tuple[dict[str, str | float | None], ScoreModel | None]:
-    """What held-back radiographs say of the network, in columns, and the score that they teach."""
-    taught, dices = calibrate(held_back, shapes, seed), network_dices(held_back)
-    right, left = dices or (None, None)
-    columns: dict[str, str | float | None] = {
-        "calibrated_on": len(held_back) if taught else 0,
-        "gate": taught.gate if taught else None,
-        "validation_dice_right": right,
-        "validation_dice_left": left,
-        UNTAUGHT: why_untaught(len({item.patient for item in held_back}), dices),
-    }
-    return columns, taught.score if taught else None
-
-
-def _base_offset(lungs: U8) -> float:
-    """How far the right lungs' bases lie below the left ones' in the mean, as a fraction of the height."""
-    height = lungs.shape[1]
-    bases = [[int(np.flatnonzero((labels == side).any(axis=1))[-1]) for side in (1, 2)] for labels in lungs]
-    return float(np.mean([(right - left) / height for right, left in bases]))
 
 
 @dataclass(frozen=True)
@@ -175,15 +62,19 @@ def _own(run: StageRun, settings: SegmenterSettings, rows: list[Row], device: to
     # A radiograph that changes its part or its label is another example than it was.
     keys = [fingerprint([row["key"], row["split"], row["domain"]]) for row in (*train, *validation)]
     # New rows alone train nothing anew, but those that let a score be taught must.
-    made_by = recipe(run, settings, ["score"] if _patients(validation) >= SMALLEST_CALIBRATION else [])
+    judged = ["score"] if _patients(validation) >= SMALLEST_CALIBRATION else []
+    # A network of all patients has the recipe that it had before there were others.
+    decisive = settings.model_dump(exclude={"cross_fit"} if settings.cross_fit == 1 else set())
+    made_by = fingerprint([run.stage, run.version, decisive, judged])
     try:
         # Masks that the gates leave out count as read: once mended, they are trained on.
         model = keep_or_fit(
-            run.store, run.place, made_by, keys, partial(_fit, run, train, validation, settings, device)
+            run.store, run.place, made_by, keys, partial(fit_networks, run, train, validation, settings, device)
         )
-    except _TooFewMasks as few:
+    except TooFewMasks as few:
         return _Model(_rejected(run, settings, keys, few.usable), {}, False, "too few masks to train on")
-    CheckpointStore(run.store, model.row["key"]).clear()
+    for part in range(settings.cross_fit):
+        CheckpointStore(run.store, part_key(model.row["key"], part, settings)).clear()
     # The header of a model fitted now or earlier tells; the manifest row of a kept one has it as its reason.
     reason = model.row.get(UNTAUGHT, model.row["reason"])
     return _Model({**model.row, "reason": reason, "borrowed_from": ""}, model.arrays, model.computed, model.why)
@@ -215,7 +106,7 @@ def _rejected(run: StageRun, settings: SegmenterSettings, keys: list[str], usabl
     pool="training",
 )
 def lung_segmenter(context: dg.AssetExecutionContext, store: Store, accelerator: Accelerator) -> dg.MaterializeResult:  # type: ignore[type-arg]
-    """The cohort's lung network with the score that judges masks: trained on supplied masks, or another cohort's."""
+    """The cohort's lung networks with the score that judges masks: trained on supplied masks, or another cohort's."""
     with stage_run(context, store, VERSION) as run:
         settings = run.settings(SegmenterSettings)
         if settings.borrow_from:
@@ -247,13 +138,13 @@ def _pictures(run: StageRun, model: _Model, rows: list[Row]) -> dict[str, bytes]
 
 def _validation_sheet(run: StageRun, model: _Model, rows: list[Row]) -> U8:
     """The network's masks of held-back radiographs, with the Dice of their lungs."""
-    trained = from_arrays(model.arrays, SegmenterSettings.model_validate_json(model.row["settings"]))
+    trained = segmenters(model.arrays, SegmenterSettings.model_validate_json(model.row["settings"]))
     settings = SegmentationSettings()
     images, masks, captions = [], [], []
     for row in rows:
         arrays = read_artifact(run.store, row)
         images.append(from_uint16(arrays["image"]))
-        masks.append(clean(labels_of(trained.probabilities(images[-1])), settings))
+        masks.append(clean(labels_of(trained.of(row["patient"]).probabilities(images[-1])), settings))
         right, left = lung_dices(masks[-1], clean(arrays["lungs"], settings))
         captions.append(f"{row['radiograph_id'][:6]} {right:.2f} {left:.2f}")
     return mask_sheet(images, masks, captions)

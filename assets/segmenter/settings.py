@@ -18,6 +18,13 @@ class SegmenterSettings(BaseModel):
     borrow_from: str = Field(
         default="", description="Use the segmenter of this cohort instead of training one; empty to train."
     )
+    cross_fit: int = Field(
+        default=1,
+        ge=1,
+        le=10,
+        description="Networks to train, each without a part of the patients; every radiograph is segmented by one that "
+        "did not see its patient. 1 trains one network on all training patients.",
+    )
     smallest_cohort: int = Field(
         # The shape model needs some lungs to vary.
         default=10,

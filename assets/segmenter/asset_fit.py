@@ -1,0 +1,179 @@
+"""Training the networks of the lung segmenter from a cohort's manifest rows."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from assets.images import F32, from_uint16
+from assets.pairing.frames import Row
+from assets.segmentation.cleanup import clean
+from assets.segmentation.quality import lung_flags
+from assets.segmentation.settings import SegmentationSettings
+from assets.segmenter.calibration import HeldBack, calibrate, network_dices, why_untaught
+from assets.segmenter.crossfit import in_common, joined, mean_history, taught_to
+from assets.segmenter.inference import load_network, predict
+from assets.segmenter.mask_score import ScoreModel
+from assets.segmenter.settings import SegmenterSettings
+from assets.segmenter.shape_model import ShapeModel, fit_shapes
+from assets.segmenter.trained import to_arrays
+from assets.segmenter.training import Fitted, fit
+from resources.checkpoint_store import CheckpointStore
+from resources.incremental import Outcome
+from resources.manifests import fingerprint, read_artifact
+from resources.progress import training_progress
+from resources.stage_run import StageRun
+
+HISTORY = "history"
+UNTAUGHT = "untaught"
+SMALLEST_NORMALS = 5
+
+U8 = npt.NDArray[np.uint8]
+
+
+class TooFewMasks(Exception):
+    """A cohort whose training part supplies fewer usable masks than a network is trained on."""
+
+    def __init__(self, usable: int) -> None:
+        self.usable = usable
+
+
+@dataclass(frozen=True)
+class _Masked:
+    """Radiographs (N, H, W) with clean lungs (N, H, W) that pass the gates, and their rows."""
+
+    rows: list[Row]
+    images: F32
+    lungs: U8
+
+    def at(self, positions: list[int]) -> "_Masked":
+        """Some of them; the arrays as they are, not copied, where that is all."""
+        if len(positions) == len(self.rows):
+            return self
+        return _Masked([self.rows[at] for at in positions], self.images[positions], self.lungs[positions])
+
+
+def _usable(run: StageRun, rows: list[Row]) -> _Masked:
+    """A supplied mask that fails the gates would teach its own fault, so it is left out."""
+    settings = SegmentationSettings()
+    found: list[Row] = []
+    images, masks = np.empty((0, 0, 0), np.float32), np.empty((0, 0, 0), np.uint8)
+    for row in rows:
+        arrays = read_artifact(run.store, row)
+        lungs = clean(arrays["lungs"], settings)
+        if lung_flags(lungs, settings):
+            continue
+        if not found:
+            # Filled in place: a list that is stacked would hold a large cohort twice.
+            images, masks = (np.empty((len(rows), *lungs.shape), kind) for kind in (np.float32, np.uint8))
+        images[len(found)], masks[len(found)] = from_uint16(arrays["image"]), lungs
+        found.append(row)
+    return _Masked(found, images[: len(found)], masks[: len(found)])
+
+
+def fit_networks(
+    run: StageRun,
+    train: list[Row],
+    validation: list[Row],
+    settings: SegmenterSettings,
+    device: torch.device,
+    key: str,
+) -> Outcome:
+    """Train a cohort's network, or one a part of its patients.
+
+    Args:
+        run: of the stage.
+        train: radiographs with supplied masks to teach.
+        validation: others to calibrate the quality score on.
+        settings: of the networks.
+        device: where they are trained.
+        key: of the model.
+
+    Raises:
+        TooFewMasks: a network would be taught on too few.
+    """
+    usable, held_back = _usable(run, train), _usable(run, validation)
+    patients = [row["patient"] for row in usable.rows]
+    taught = [taught_to(part, settings.cross_fit, patients) for part in range(settings.cross_fit)]
+    fewest = min(map(len, taught))
+    if fewest < settings.smallest_cohort:
+        raise TooFewMasks(fewest)
+    networks = [
+        _network(run, usable.at(members), held_back, settings, device, part_key(key, part, settings))
+        for part, members in enumerate(taught)
+    ]
+    columns = {
+        "trained_on": len(usable.rows),
+        "left_out": len(train) - len(usable.rows),
+        "steps": settings.steps,
+        "base_offset": _base_offset(usable.lungs),
+        "settings": settings.model_dump_json(),
+        **in_common([network.columns for network in networks]),
+    }
+    arrays = joined([network.arrays or {} for network in networks])
+    return Outcome(
+        columns, {**arrays, HISTORY: mean_history([(network.arrays or {})[HISTORY] for network in networks])}
+    )
+
+
+def part_key(key: str, part: int, settings: SegmenterSettings) -> str:
+    """Name of a network's checkpoint."""
+    return key if settings.cross_fit == 1 else fingerprint([key, part])
+
+
+def _network(
+    run: StageRun, usable: _Masked, validation: _Masked, settings: SegmenterSettings, device: torch.device, key: str
+) -> Outcome:
+    """One network with its shape model and score, and what its training says of it."""
+    checkpoints = CheckpointStore(run.store, key)
+    speak = training_progress(run.progress, "lung segmenter")
+    fitted = fit(
+        usable.images,
+        usable.lungs,
+        settings,
+        settings.seed,
+        device=device,
+        progress=lambda step, losses: speak(step, settings.steps, losses),
+        resume=checkpoints.load(),
+        checkpoint=checkpoints.save,
+    )
+    lungs = usable.lungs
+    normals = np.array([row["domain"] == "normal" for row in usable.rows])
+    shapes = fit_shapes(lungs[normals] if normals.sum() >= SMALLEST_NORMALS else lungs, settings.shape_components)
+    judged, score = _judged(_held_back(fitted, settings, validation), shapes, settings.seed)
+    names = list(fitted.history[0])
+    history = np.array([[entry[name] for name in names] for entry in fitted.history], dtype=np.float32)
+    columns = {"final_loss": fitted.history[-1]["loss"], "history_columns": names, **judged}
+    return Outcome(columns, {**to_arrays(fitted.state, shapes, score), HISTORY: history})
+
+
+def _held_back(fitted: Fitted, settings: SegmenterSettings, masked: _Masked) -> list[HeldBack]:
+    network = load_network(fitted.state, settings)
+    return [
+        HeldBack(image, lungs, predict(network, image, settings), row["patient"])
+        for row, image, lungs in zip(masked.rows, masked.images, masked.lungs, strict=True)
+    ]
+
+
+def _judged(
+    held_back: list[HeldBack], shapes: ShapeModel, seed: int
+) -> tuple[dict[str, str | float | None], ScoreModel | None]:
+    """What held-back radiographs say of the network, in columns, and the score that they teach."""
+    taught, dices = calibrate(held_back, shapes, seed), network_dices(held_back)
+    right, left = dices or (None, None)
+    columns: dict[str, str | float | None] = {
+        "calibrated_on": len(held_back) if taught else 0,
+        "gate": taught.gate if taught else None,
+        "validation_dice_right": right,
+        "validation_dice_left": left,
+        UNTAUGHT: why_untaught(len({item.patient for item in held_back}), dices),
+    }
+    return columns, taught.score if taught else None
+
+
+def _base_offset(lungs: U8) -> float:
+    """How far the right lungs' bases lie below the left ones' in the mean, as a fraction of the height."""
+    height = lungs.shape[1]
+    bases = [[int(np.flatnonzero((labels == side).any(axis=1))[-1]) for side in (1, 2)] for labels in lungs]
+    return float(np.mean([(right - left) / height for right, left in bases]))
