@@ -94,7 +94,14 @@ LUNG_MASKS = pa.schema(
 )
 
 REFERENCE_LUNG = pa.schema(
-    [("kind", pa.string()), ("radiograph_id", pa.string()), ("candidates", pa.int32()), ("recipe", pa.string()), *_ROW]
+    [
+        ("kind", pa.string()),
+        ("radiograph_id", pa.string()),
+        ("candidates", pa.int32()),
+        ("borrowed_from", pa.string()),
+        ("recipe", pa.string()),
+        *_ROW,
+    ]
 )
 
 PREALIGNED = pa.schema(
@@ -109,6 +116,7 @@ REGISTRATION_MODEL = pa.schema(
         # Of the training's pre-alignments, px: median and 95th percentile.
         ("roughness_typical", pa.float64()),
         ("roughness_limit", pa.float64()),
+        ("borrowed_from", pa.string()),
         ("settings", pa.string()),
         ("history_columns", pa.list_(pa.string())),
         ("recipe", pa.string()),
@@ -219,6 +227,8 @@ TRANSLATOR = pa.schema(
         ("trained_normal", pa.int32()),
         ("trained_abnormal", pa.int32()),
         ("steps", pa.int32()),
+        # Principal components that validation chose; null where there are none.
+        ("components", pa.int32()),
         # Why the training ended before its last step; null where it did not.
         ("stopped", pa.string()),
         ("seconds", pa.float64()),
@@ -226,6 +236,7 @@ TRANSLATOR = pa.schema(
         # On validation images when the training ended (assets/translation/quality.py); null is what could not be
         # measured.
         *((name, pa.float64()) for name in TRANSLATOR_QUALITY),
+        ("borrowed_from", pa.string()),
         ("settings", pa.string()),
         # JSON object: device, arithmetic, threads, library versions.
         ("environment", pa.string()),
@@ -236,6 +247,36 @@ TRANSLATOR = pa.schema(
     ]
 )
 
+# One row an arm: what is usual of the maps of validation normals, in units of the map.
+NORMAL_MAPS = pa.schema(
+    [
+        ("arm", pa.string()),
+        ("alignment", pa.string()),
+        ("method", pa.string()),
+        ("seed", pa.int32()),
+        # Patients, one radiograph each.
+        ("normals", pa.int32()),
+        # What few of their pixels exceed; null where there are too few normals.
+        ("threshold", pa.float64()),
+        # Of all lungs together.
+        ("mean", pa.float64()),
+        ("spread", pa.float64()),
+        ("borrowed_from", pa.string()),
+        ("settings", pa.string()),
+        ("recipe", pa.string()),
+        *_ROW,
+    ]
+)
+
+# Of the absolute map and of its positive part, in units of the image and (`_z`, null where an arm has no normal maps)
+# in spreads of normals: mean, mean of the highest 5 %, highest value of the smoothed map, 99th percentile.
+_SCORES = [
+    (f"score_{reducer}{kind}{scale}", pa.float64())
+    for scale in ("", "_z")
+    for kind in ("", "_positive")
+    for reducer in ("mean", "top5", "max", "p99")
+]
+
 ANOMALY_MAPS = pa.schema(
     [
         *COMMON,
@@ -243,11 +284,134 @@ ANOMALY_MAPS = pa.schema(
         ("alignment", pa.string()),
         ("method", pa.string()),
         ("seed", pa.int32()),
-        ("score_mean", pa.float64()),
-        ("score_top5", pa.float64()),
-        ("score_mean_positive", pa.float64()),
-        ("score_top5_positive", pa.float64()),
+        *_SCORES,
+        # Of the absolute map's pixels in the lungs, lesion against the rest; null without a lesion mask.
         ("lesion_auc", pa.float64()),
+        ("lesion_ap", pa.float64()),
+    ]
+)
+
+# One row a shortcut; its area is null where it is undefined, its interval, too, where nothing bounds the area.
+SHORTCUTS = pa.schema(
+    [
+        ("name", pa.string()),
+        ("kind", pa.string()),
+        ("auc", pa.float64()),
+        ("low", pa.float64()),
+        ("high", pa.float64()),
+        ("se", pa.float64()),
+        # Area in the direction that a model would use.
+        ("strength", pa.float64()),
+        ("positives", pa.int32()),
+        ("negatives", pa.int32()),
+        # Patients that the regression was fitted on; null for plain quantities.
+        ("fitted_on", pa.int32()),
+        # Without any training patient, test patients are scored by regressions on other test patients.
+        ("crossfitted", pa.bool_()),
+        *_ROW,
+    ]
+)
+
+DETECTION = pa.struct([(name, pa.float64()) for name in ("x", "y", "width", "height", "score")])
+
+# Measures of one map, each null where the truth cannot tell it. `energy` stands beside `area_share`, that of a map that
+# is constant in the lungs; `box_pixel_auc` is against filled boxes, the pixel measures and Dice against lesion masks.
+LOCALISED = (
+    "pointing",
+    "energy",
+    "area_share",
+    "contrast",
+    "box_pixel_auc",
+    "pixel_auc",
+    "pixel_ap",
+    "aupro",
+    "dice",
+    "dice_oracle",
+)
+
+# One row a radiograph whose findings are drawn, or normal radiograph, and arm; the arms `chance/...` see no disease,
+# and their seed counts draws. Boxes and detections are in pixels of the source file (width x height), by their edges:
+# x = 10, width = 5 covers the columns 10 to 14.
+LOCALISATION = pa.schema(
+    [
+        *COMMON,
+        ("arm", pa.string()),
+        ("alignment", pa.string()),
+        ("method", pa.string()),
+        ("seed", pa.int32()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        # What is known from: boxes, lesion (boxes around the parts of a mask) or normal (there is nothing to be found).
+        ("truth", pa.string()),
+        ("boxes", pa.list_(BOX)),
+        # Boxes that lie beside the image.
+        ("boxes_left_out", pa.int32()),
+        # What few pixels of validation normals exceed, in units of the map; null where there are too few of them.
+        ("threshold", pa.float64()),
+        # The first region that stands out of the map whatever the threshold: where, if anywhere. Null for a map of 0.
+        ("surest", DETECTION),
+        # What exceeds the threshold, highest score first.
+        ("detections", pa.list_(DETECTION)),
+        # Of each box: overlap with the surest region, with the best detection, share of the surest region in the box.
+        ("iou", pa.list_(pa.float64())),
+        ("iou_any", pa.list_(pa.float64())),
+        ("iobb", pa.list_(pa.float64())),
+        *((name, pa.float64()) for name in LOCALISED),
+        # Width of the Gaussian that makes noise as smooth as the map, pixels at 256.
+        ("smoothness", pa.float64()),
+    ]
+)
+
+CHANCES = ("centre", "heatmap", "random")
+
+# One row an arm and measure on test radiographs; intervals are of the same resamples of patients for all arms.
+LOCALISATION_SUMMARY = pa.schema(
+    [
+        ("arm", pa.string()),
+        ("alignment", pa.string()),
+        ("method", pa.string()),
+        ("seed", pa.int32()),
+        ("split", pa.string()),
+        ("measure", pa.string()),
+        ("value", pa.float64()),
+        ("low", pa.float64()),
+        ("high", pa.float64()),
+        # What it was measured on; left_out are radiographs that not every arm could be measured on.
+        ("boxes", pa.int32()),
+        ("images", pa.int32()),
+        ("normals", pa.int32()),
+        ("left_out", pa.int32()),
+        # What guesses reach on the same radiographs, and by how much the arm exceeds them; null for the guesses.
+        *(
+            (f"{chance}{suffix}", pa.float64())
+            for chance in CHANCES
+            for suffix in ("", "_difference", "_difference_low", "_difference_high")
+        ),
+        # Width of the random maps that the arm is compared with, pixels at 256.
+        ("random_sigma", pa.float64()),
+        *_ROW,
+    ]
+)
+
+# One row a kind of mask and scorer; differences are to the masks in use, on the same patients. Null is undefined, and
+# the scorer is empty where a kind of mask is not compared.
+LEAK_CONTROL = pa.schema(
+    [
+        ("variant", pa.string()),
+        ("scorer", pa.string()),
+        ("auc", pa.float64()),
+        ("low", pa.float64()),
+        ("high", pa.float64()),
+        ("se", pa.float64()),
+        ("difference", pa.float64()),
+        ("difference_low", pa.float64()),
+        ("difference_high", pa.float64()),
+        ("p", pa.float64()),
+        ("positives", pa.int32()),
+        ("negatives", pa.int32()),
+        # Radiographs that have no such mask.
+        ("missing", pa.int32()),
+        *_ROW,
     ]
 )
 
@@ -259,7 +423,10 @@ EVALUATION = pa.schema(
         ("seed", pa.int32()),
         ("score", pa.string()),
         ("split", pa.string()),
+        # It speaks for its arm in summaries: as `chosen`, unless the settings name one score for all.
         ("headline", pa.bool_()),
+        # By validation patients, one a method; test patients have no say.
+        ("chosen", pa.bool_()),
         ("normals", pa.int32()),
         ("abnormals", pa.int32()),
         ("auc", pa.float64()),
@@ -267,7 +434,87 @@ EVALUATION = pa.schema(
         ("auc_high", pa.float64()),
         ("average_precision", pa.float64()),
         ("sensitivity", pa.float64()),
+        # Of a patient's score, from validation normals; above it a patient is called abnormal.
+        ("threshold", pa.float64()),
+        ("sensitivity_at_threshold", pa.float64()),
+        ("specificity_at_threshold", pa.float64()),
+        ("balanced_accuracy", pa.float64()),
+        ("plateau_width", pa.float64()),
+        ("mean_balanced_accuracy", pa.float64()),
+        ("youden_loss", pa.float64()),
+        # Over radiographs instead of patients, the headline's on test only, null where each patient has one.
+        ("image_auc", pa.float64()),
+        ("image_auc_low", pa.float64()),
+        ("image_auc_high", pa.float64()),
         ("lesion_auc", pa.float64()),
+        ("lesion_ap", pa.float64()),
+        # Whose validation patients decided on score and threshold, where not this cohort's own.
+        ("borrowed_from", pa.string()),
+        *_ROW,
+    ]
+)
+
+# One row a protocol, arm and seed, or `all` for the mean of an arm's seeds. Every patient is scored by models that have
+# not seen them, and compared with patients of their own fold. Null is what is undefined or not there.
+STUDY_TABLE = pa.schema(
+    [
+        ("protocol", pa.string()),
+        ("folds", pa.int32()),
+        ("folds_scored", pa.int32()),
+        ("arm", pa.string()),
+        ("alignment", pa.string()),
+        ("method", pa.string()),
+        ("seed", pa.string()),
+        # How many seeds the row is the mean of.
+        ("seeds", pa.int32()),
+        # What validation patients chose, each once.
+        ("scores", pa.list_(pa.string())),
+        ("normals", pa.int32()),
+        ("abnormals", pa.int32()),
+        ("auc", pa.float64()),
+        ("auc_low", pa.float64()),
+        ("auc_high", pa.float64()),
+        ("auc_se", pa.float64()),
+        # Of the area over seeds.
+        ("seed_sd", pa.float64()),
+        ("average_precision", pa.float64()),
+        # At the study's specificity on each fold's own curve; then at the thresholds of validation patients.
+        ("sensitivity", pa.float64()),
+        ("sensitivity_at_threshold", pa.float64()),
+        ("specificity_at_threshold", pa.float64()),
+        # The same method in the protocol's frame of comparison.
+        ("compared_to", pa.string()),
+        ("difference", pa.float64()),
+        ("difference_low", pa.float64()),
+        ("difference_high", pa.float64()),
+        ("p", pa.float64()),
+        ("p_holm", pa.float64()),
+        # Smallest true difference that this test would find four times in five.
+        ("detectable", pa.float64()),
+        # The better arm without a GAN of the same frame, as `protocol: arm`.
+        ("baseline", pa.string()),
+        ("baseline_difference", pa.float64()),
+        ("baseline_low", pa.float64()),
+        ("baseline_high", pa.float64()),
+        ("baseline_p", pa.float64()),
+        ("shortcut", pa.string()),
+        ("shortcut_auc", pa.float64()),
+        ("above_shortcut", pa.bool_()),
+        # Means over folds and seeds, but seconds in all.
+        ("steps", pa.float64()),
+        ("passes", pa.float64()),
+        ("images", pa.float64()),
+        ("seconds", pa.float64()),
+        # On findings that are drawn, see LOCALISATION_SUMMARY; of several seeds the mean, without interval.
+        ("boxes", pa.int32()),
+        *(
+            (f"{measure}{suffix}", pa.float64())
+            for measure in ("pointing", "cl_10")
+            for suffix in ("", "_low", "_high", "_centre", "_over_centre_low", "_over_centre_high")
+        ),
+        # Test radiographs that no stage let pass.
+        ("aside_normals", pa.int32()),
+        ("aside_abnormals", pa.int32()),
         *_ROW,
     ]
 )

@@ -15,7 +15,9 @@ from pipelines.commands.export import export
 from pipelines.commands.forget import forget
 from pipelines.commands.gc import gc
 from pipelines.commands.lineage import lineage
+from pipelines.commands.score import score
 from pipelines.commands.status import status
+from pipelines.commands.study import study
 from pipelines.commands.verify import verify
 from resources.home import COHORTS_VARIABLE, home
 
@@ -43,6 +45,19 @@ def _parse_settings(items: list[str]) -> dict[str, dict[str, Any]]:
     return overrides
 
 
+def _borrowing(cohort: str, model: str, overrides: dict[str, dict[str, Any]]) -> tuple[str, dict[str, dict[str, Any]]]:
+    """Name of a cohort that borrows every model from now on, and the settings of this launch."""
+    from pipelines.borrowing import borrower
+    from resources.home import store_url
+    from resources.object_store import ObjectStore
+
+    found = borrower(cohort, model, ObjectStore(store_url()))
+    for line in found.told():
+        shown.print(line, markup=False)
+    stages = {*found.launched, *overrides}
+    return found.name, {stage: {**found.launched.get(stage, {}), **overrides.get(stage, {})} for stage in stages}
+
+
 @app.command()
 def run(
     cohort: Annotated[str, typer.Argument(help="Name of a declared cohort, or its YAML file")],
@@ -51,14 +66,19 @@ def run(
     seeds: Annotated[int, typer.Option(min=1, max=20, help="Repeat each trained arm with this many seeds")] = 1,
     until: Annotated[str | None, typer.Option(help="Last stage to run")] = None,
     retry_failed: Annotated[bool, typer.Option(help="Compute rejected and failed rows again")] = False,
+    model: Annotated[
+        str | None, typer.Option(help="COHORT[@DIGEST] whose models are taken: nothing is trained, all rows are test")
+    ] = None,
 ) -> None:
     """Materialise every stage of a cohort through Dagster; what is up to date is reused."""
     prepare()
     from pipelines.cohort_files import CohortProblem, checked_settings, cohort_name
 
     overrides = _parse_settings(settings or [])
+    if model and (all_arms or seeds > 1):
+        raise stop("--model takes trained models as they are; leave out --all-arms and --seeds")
     try:
-        name = cohort_name(cohort)
+        name, overrides = (cohort_name(cohort), overrides) if model is None else _borrowing(cohort, model, overrides)
     except CohortProblem as problem:
         raise stop(str(problem)) from None
     from pipelines.launches import RunFailed
@@ -106,9 +126,13 @@ def cohorts() -> None:
     from pipelines.cohort_files import declared
 
     table = Table("cohort", "title", "shards", "problem")
-    for item in declared():
-        table.add_row(item.name, item.title, str(item.shards), item.problem)
+    found = declared()
+    for item in found:
+        if not item.variant_of:
+            table.add_row(item.name, item.title, str(item.shards), item.problem)
     shown.print(table)
+    if variants := [item.name for item in found if item.variant_of]:
+        shown.print(f"folds of studies, not listed: {len(variants)}, such as {variants[0]}", markup=False)
     shown.print(f"more folders of cohort files: {COHORTS_VARIABLE}")
 
 
@@ -154,8 +178,10 @@ def schema() -> None:
 app.command()(export)
 app.command()(gc)
 app.command()(lineage)
+app.command()(score)
 app.command()(forget)
 app.command()(status)
+app.command()(study)
 app.command()(verify)
 
 

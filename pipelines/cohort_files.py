@@ -28,6 +28,7 @@ class Declared:
     title: str
     shards: int
     problem: str
+    variant_of: str = ""
 
 
 def declared() -> list[Declared]:
@@ -36,7 +37,9 @@ def declared() -> list[Declared]:
     for entry in entries():
         problem = entry.problem or problem_of(entry)
         title = str(entry.mapping.get("title", ""))
-        listed.append(Declared(entry.name, title, 0 if problem else len(shard_names(entry.mapping)), problem))
+        variant_of = "" if problem else str(entry.mapping.get("variant_of") or "")
+        shards = 0 if problem else len(shard_names(entry.mapping))
+        listed.append(Declared(entry.name, title, shards, problem, variant_of))
     return listed
 
 
@@ -62,43 +65,67 @@ def cohort_name(name_or_file: str) -> str:
     Raises:
         CohortProblem: unknown name, unreadable file, wrong declaration, or a name that another file has.
     """
-    path = Path(name_or_file)
-    if path.suffix in (".yaml", ".yml"):
-        entry = _register(path.absolute())
-    else:
-        try:
-            entry = entry_named(name_or_file)
-        except CatalogueError as error:
-            raise CohortProblem(str(error)) from None
-    problem = problem_of(entry)
-    if problem:
-        raise CohortProblem(problem)
+    entry = declared_in(name_or_file)
+    register(entry)
     return entry.name
 
 
-def _register(path: Path) -> Entry:
-    entry = read_entry(path)
-    if entry.problem:
-        raise CohortProblem(entry.problem)
-    problem = problem_of(entry)
+def declared_in(name_or_file: str) -> Entry:
+    """A declared cohort, or what a YAML file declares; nothing is registered.
+
+    Raises:
+        CohortProblem: unknown name, unreadable file, wrong declaration, or a name that another file has.
+    """
+    path = Path(name_or_file).absolute()
+    try:
+        entry = read_entry(path) if path.suffix in (".yaml", ".yml") else entry_named(name_or_file)
+    except CatalogueError as error:
+        raise CohortProblem(str(error)) from None
+    problem = entry.problem or problem_of(entry)
     if problem:
         raise CohortProblem(problem)
-    registered = home() / "cohorts" / f"{entry.name}.yaml"
+    mine = (entry.path.absolute(), _registered(entry).absolute())
     for other in entries():
-        if other.name == entry.name and other.path.absolute() not in (path, registered.absolute()):
+        if other.name == entry.name and other.path.absolute() not in mine:
             raise CohortProblem(
                 f"{path.name}: a cohort named {entry.name!r} is declared already ({other.path.name}); rename it"
             )
+    return entry
+
+
+def register(entry: Entry, settings: dict[str, dict[str, Any]] | None = None) -> bool:
+    """Copy a cohort file that lies elsewhere to where cohorts are looked for.
+
+    Args:
+        entry: what the file declares.
+        settings: instead of those that it declares.
+
+    Returns:
+        Whether it was copied; a file that lies in one of the folders is left to its owner.
+    """
+    path = entry.path.absolute()
     if path.parent in [folder.absolute() for folder in folders()]:
-        return entry
-    # The copy lies elsewhere, so its root is resolved now; other variables stay, they may hold secrets.
-    mapping = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return False
+    mapping = movable(path) if settings is None else {**movable(path), "settings": settings}
+    text = yaml.safe_dump(mapping, sort_keys=False, allow_unicode=True)
+    write_local(_registered(entry), text.encode())
+    return True
+
+
+def _registered(entry: Entry) -> Path:
+    return home() / "cohorts" / f"{entry.name}.yaml"
+
+
+def movable(path: Path) -> dict[str, Any]:
+    """The mapping of a readable cohort file as it may stand in another folder.
+
+    Its root is resolved now; other variables stay, they may hold secrets.
+    """
+    mapping: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     root = str(mapping.get("root") or "").replace("${COHORT_FOLDER}", str(path.parent))
     if root:
         mapping["root"] = root if root.startswith("$") else rooted(root, path.parent)
-    text = yaml.safe_dump(mapping, sort_keys=False, allow_unicode=True)
-    write_local(registered, text.encode())
-    return read_entry(registered)
+    return mapping
 
 
 def checked_settings(cohort: str, overrides: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:

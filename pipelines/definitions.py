@@ -3,6 +3,10 @@
 import dagster as dg
 
 from assets.evaluation.asset import evaluation
+from assets.leaks.asset import leak_control
+from assets.localisation.asset import localisation
+from assets.localisation_summary.asset import localisation_summary
+from assets.normal_maps.asset import normal_maps
 from assets.pairing.asset import pseudo_pairs
 from assets.peers.asset import registration_peers
 from assets.prealignment.asset import prealigned_radiographs, reference_lung
@@ -12,10 +16,12 @@ from assets.registration_report.asset import registration_report
 from assets.scoring.asset import anomaly_maps
 from assets.segmentation.asset import lung_masks
 from assets.segmenter.asset import lung_segmenter
+from assets.shortcuts.asset import shortcut_audit
+from assets.study.asset import study_table
 from assets.translation.asset import translator
 from pipelines.console import console
 from pipelines.environments import resources
-from pipelines.jobs import rebuild_jobs, stage_jobs
+from pipelines.jobs import rebuild_jobs, stage_jobs, study_job
 from pipelines.schedules import schedules, status_job
 from pipelines.sensors import sensors
 from pipelines.status_asset import store_status
@@ -31,13 +37,19 @@ defs = dg.Definitions(
         registered_radiographs,
         pseudo_pairs,
         translator,
+        normal_maps,
         anomaly_maps,
+        localisation,
+        shortcut_audit,
         evaluation,
+        localisation_summary,
+        leak_control,
         registration_peers,
         registration_report,
+        study_table,
         store_status,
     ],
-    jobs=[*rebuild_jobs, *stage_jobs, status_job],
+    jobs=[*rebuild_jobs, *stage_jobs, study_job, status_job],
     schedules=schedules,
     sensors=sensors,
     resources=resources(),

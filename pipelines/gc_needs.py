@@ -72,6 +72,7 @@ def needs_of(store: ObjectStore, objects: Objects, since: float) -> Needs:
     pointers = {place: pointer for place, pointer in pointers.items() if place not in left}
     manifests = {place.manifest(pointer["digest"]) for place, pointer in pointers.items()}
     manifests |= _parents(pointers) & objects.stamps.keys()
+    manifests |= _borrowed(pointers, objects)
     manifests |= _current_since(objects, since)
     artifacts = {name for path in manifests for name in _named(store, path)}
     pictures = {place.picture(name) for place, pointer in pointers.items() for name in pointer.get("pictures", [])}
@@ -109,6 +110,14 @@ def _parents(pointers: dict[Place, dict[str, Any]]) -> set[str]:
     """Manifests that current ones were made from, even where those are no longer current themselves."""
     named = ((parent, digest) for pointer in pointers.values() for parent, digest in pointer["parents"].items())
     return {Place(*parent.split("@", 1)).manifest(digest) for parent, digest in named}
+
+
+def _borrowed(pointers: dict[Place, dict[str, Any]], objects: Objects) -> set[str]:
+    """Manifests that cohorts borrow by their digests: no pointer names them as what it was made from."""
+    named = ((place.stage, (pointer.get("settings") or {}).get("borrow_from")) for place, pointer in pointers.items())
+    lent = ((stage, *str(text or "").partition("@")) for stage, text in named)
+    begun = tuple(f"{Place(stage, cohort).folder}/manifests/{digest}" for stage, cohort, _, digest in lent if digest)
+    return {path for path in objects.of_kind("manifest") if path.startswith(begun)}
 
 
 def _current_since(objects: Objects, since: float) -> set[str]:

@@ -20,8 +20,11 @@ DESCRIPTIONS = {
     "stage_registration_training": "Train the cohort's IT-DPR network",
     "stage_registration": "IT-DPR: every radiograph of a shard into the reference frame",
     "stage_training": "Draw pseudo-pairs and train the requested translators of a cohort",
+    "stage_normals": "Measure what is usual of every arm's maps of held-out normals",
     "stage_scoring": "Translate, subtract and score a shard's validation and test radiographs",
+    "stage_audit": "Measure what separates a cohort's classes without seeing disease",
     "stage_evaluate": "Measure every arm of a cohort and write the report",
+    "stage_leak_control": "Measure what of an area comes from the lung masks and the warp",
     "stage_peer_training": "Train the cohort's VoxelMorph and SynthMorph, the learned peers of IT-DPR",
     "stage_registration_measurement": "Measure every way of registering a cohort on the same test radiographs",
 }
@@ -31,7 +34,16 @@ REBUILDS: dict[str, tuple[str, ...]] = {
     DATA: ("radiographs", "lung_segmenter", "lung_masks", "reference_lung", "prealigned_radiographs"),
     "registration": ("registration_model", "registered_radiographs", "registration_peers"),
     "training": ("pseudo_pairs", "translator"),
-    "scoring": ("anomaly_maps", "evaluation", "registration_report"),
+    "scoring": (
+        "normal_maps",
+        "anomaly_maps",
+        "localisation",
+        "shortcut_audit",
+        "evaluation",
+        "localisation_summary",
+        "leak_control",
+        "registration_report",
+    ),
     EVERYTHING: tuple(stage.name for stage in STAGES),
 }
 
@@ -81,3 +93,9 @@ stage_jobs = [
     dg.define_asset_job(name, selection=stages, description=DESCRIPTIONS[name], tags={"pseudopair/job": name})
     for name, stages in JOBS.items()
 ]
+study_job = dg.define_asset_job(
+    "study",
+    selection=["study_table"],
+    description="Bring the table of a study up to date with what its fold cohorts have; it trains nothing",
+    tags={"pseudopair/job": "study"},
+)

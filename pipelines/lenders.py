@@ -1,6 +1,6 @@
-"""Cohorts whose lung segmenter others borrow: they come first."""
+"""Cohorts whose models others borrow: a segmenter's lender is run first, and who borrows translators trains none."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipelines.launches import RunFailed
@@ -13,10 +13,27 @@ from resources.object_store import ObjectStore
 from resources.partitions import SHARDS_BY_COHORT
 
 SEGMENTER = "lung_segmenter"
+TRANSLATOR = "translator"
+# Only of use where something is trained.
+TRAINING_ONLY = ("pseudo_pairs", "registration_peers", "registration_report", "leak_control")
+
+
+def stages_of(
+    settings: Mapping[str, Mapping[str, Any]], stages: Sequence[Stage], overrides: Mapping[str, Any] | None = None
+) -> list[Stage]:
+    """The stages that a cohort has, by its declared settings: with borrowed translators, none that is for training.
+
+    Args:
+        settings: of the cohort's declaration, by stage.
+        stages: those that are looked at.
+        overrides: settings of a launch, by stage.
+    """
+    used = {**(settings.get(TRANSLATOR) or {}), **((overrides or {}).get(TRANSLATOR) or {})}
+    return [stage for stage in stages if not (used.get("borrow_from") and stage.name in TRAINING_ONLY)]
 
 
 def lender_of(cohort: str, overrides: dict[str, dict[str, Any]], stages: Sequence[Stage]) -> str | None:
-    """The cohort whose segmenter this one borrows, None where it has its own or the stages need none.
+    """The cohort whose current segmenter this one borrows, None where it has its own or the stages need none.
 
     Raises:
         RunFailed: no such cohort, or the cohort itself.
@@ -27,7 +44,7 @@ def lender_of(cohort: str, overrides: dict[str, dict[str, Any]], stages: Sequenc
     problem = wrong_lender(SEGMENTER, cohort, lender, SHARDS_BY_COHORT)
     if problem:
         raise RunFailed(problem)
-    return lender
+    return None if "@" in lender else lender
 
 
 def untrained_lender(
@@ -50,5 +67,5 @@ def untrained_lender(
 
 
 def _named(cohort: str, overrides: dict[str, dict[str, Any]]) -> str:
-    declared = entry_named(cohort).mapping.get("settings", {}).get(SEGMENTER, {})
+    declared = (entry_named(cohort).mapping.get("settings") or {}).get(SEGMENTER, {})
     return str({**declared, **overrides.get(SEGMENTER, {})}.get("borrow_from") or "")

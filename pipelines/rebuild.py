@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from pipelines.launches import Echo, Interrupted, Launch, Launcher, RunFailed, launches, stages_until
-from pipelines.lenders import SEGMENTER, lender_of
+from pipelines.lenders import SEGMENTER, lender_of, stages_of
 from pipelines.stages import STAGES, Stage
 from pipelines.status import StatusRow, sources_now, status_rows
+from resources.catalogue import entry_named
 from resources.home import store_url
 from resources.object_store import ObjectStore
 
@@ -23,6 +24,7 @@ class _Pass:
         echo: takes one line a run, and one a stage that has fresh partitions.
         store: where the present state is read from.
         recheck: launch what is fresh, too.
+        in_part: see `status_rows`.
         launched: how many runs it took.
         failures: why runs failed.
         broken: stages of the present cohort that failed, or read one that did.
@@ -33,6 +35,7 @@ class _Pass:
     echo: Echo
     store: ObjectStore
     recheck: bool
+    in_part: bool = False
     launched: int = 0
     failures: list[RunFailed] = field(default_factory=list)
     broken: set[str] = field(default_factory=set)
@@ -43,7 +46,7 @@ class _Pass:
         for _, grouped in groupby(launches(cohort, stages), key=lambda launch: launch.job):
             group = list(grouped)
             # A stage is judged when its turn has come: a model that came out the same leaves the rest fresh.
-            reasons = _reasons(status_rows(cohort, self.store, self._sources))
+            reasons = _reasons(status_rows(cohort, self.store, self._sources, in_part=self.in_part))
             for launch in group:
                 self._bring(launch, [reasons[stage, launch.partition] for stage in launch.stages])
             fresh = sum(not any(reasons[stage, launch.partition] for stage in launch.stages) for launch in group)
@@ -77,7 +80,15 @@ class _Pass:
         return self.known[cohort]
 
 
-def rebuild(cohort: str, stages: Sequence[Stage], launcher: Launcher, echo: Echo, *, recheck: bool = False) -> int:
+def rebuild(
+    cohort: str,
+    stages: Sequence[Stage],
+    launcher: Launcher,
+    echo: Echo,
+    *,
+    recheck: bool = False,
+    in_part: bool = False,
+) -> int:
     """Bring stages of a cohort up to date with its sources, its declaration and each other.
 
     A cohort whose segmenter is borrowed comes first, up to that. Settings are the declared ones: with others, what is
@@ -89,6 +100,7 @@ def rebuild(cohort: str, stages: Sequence[Stage], launcher: Launcher, echo: Echo
         launcher: launches the runs.
         echo: takes one line a run, and one a stage that has fresh partitions.
         recheck: launch what is fresh, too: its run finds lost artefacts, which cannot be told from outside.
+        in_part: see `status_rows`.
 
     Returns:
         How many runs were launched.
@@ -97,11 +109,11 @@ def rebuild(cohort: str, stages: Sequence[Stage], launcher: Launcher, echo: Echo
         RunFailed: something failed; the rest that does not depend on it was brought up to date.
         Interrupted: a run was ended from outside; nothing was launched after it.
     """
-    work = _Pass(launcher, echo, ObjectStore(store_url()), recheck)
+    work = _Pass(launcher, echo, ObjectStore(store_url()), recheck, in_part)
     lender = lender_of(cohort, {}, stages)
     if lender:
         work.bring(lender, stages_until(SEGMENTER))
-    work.bring(cohort, stages)
+    work.bring(cohort, stages_of(entry_named(cohort).mapping.get("settings") or {}, stages))
     if work.failures:
         raise RunFailed("\n".join(map(str, work.failures)), "; ".join(failure.told for failure in work.failures))
     return work.launched

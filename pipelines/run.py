@@ -6,8 +6,9 @@ from typing import Any
 import dagster as dg
 
 from pipelines.launches import Echo, Launch, Launcher, RunFailed, launches, stages_until
-from pipelines.lenders import SEGMENTER, untrained_lender
+from pipelines.lenders import SEGMENTER, stages_of, untrained_lender
 from pipelines.versions import VERSIONS
+from resources.catalogue import entry_named
 from resources.partitions import cohort_of
 
 
@@ -33,7 +34,8 @@ def run_cohort(
     Raises:
         RunFailed: a run failed. What was finished before it is kept.
     """
-    stages = stages_until(until)
+    declared = entry_named(cohort).mapping.get("settings") or {}
+    stages = stages_of(declared, stages_until(until), overrides)
     planned = [(launch, overrides) for launch in launches(cohort, stages)]
     lender = untrained_lender(cohort, overrides, stages)
     if lender:

@@ -3,6 +3,10 @@
 from pydantic import BaseModel
 
 from assets.evaluation.settings import EvaluationSettings
+from assets.leaks.settings import LeakSettings
+from assets.localisation.settings import LocalisationSettings
+from assets.localisation_summary.settings import SummarySettings
+from assets.normal_maps.settings import NormalMapsSettings
 from assets.pairing.settings import PairingSettings
 from assets.peers.settings import PeerSettings
 from assets.prealignment.settings import PrealignmentSettings, ReferenceSettings
@@ -12,6 +16,7 @@ from assets.registration_report.settings import ReportSettings
 from assets.scoring.settings import ScoringSettings
 from assets.segmentation.settings import SegmentationSettings
 from assets.segmenter.settings import SegmenterSettings
+from assets.shortcuts.settings import ShortcutSettings
 from assets.translation.settings import TranslationSettings
 
 STAGE_SETTINGS: dict[str, type[BaseModel]] = {
@@ -24,8 +29,13 @@ STAGE_SETTINGS: dict[str, type[BaseModel]] = {
     "registered_radiographs": RefinementSettings,
     "pseudo_pairs": PairingSettings,
     "translator": TranslationSettings,
+    "normal_maps": NormalMapsSettings,
     "anomaly_maps": ScoringSettings,
+    "localisation": LocalisationSettings,
+    "shortcut_audit": ShortcutSettings,
     "evaluation": EvaluationSettings,
+    "localisation_summary": SummarySettings,
+    "leak_control": LeakSettings,
     "registration_peers": PeerSettings,
     "registration_report": ReportSettings,
 }

@@ -63,9 +63,36 @@ STAGES = (
         "stage_training",
     ),
     Stage("translator", "cohort", (*FRAMES, "pseudo_pairs"), "stage_training"),
-    Stage("anomaly_maps", "shard", (*FRAMES, "translator"), "stage_scoring"),
-    Stage("evaluation", "cohort", (*FRAMES, "translator", "anomaly_maps"), "stage_evaluate"),
-    # No stage reads these two: at the end they hold nobody up, and their failure ends nothing else.
+    Stage("normal_maps", "cohort", (*FRAMES, "translator"), "stage_normals"),
+    Stage("anomaly_maps", "shard", (*FRAMES, "translator", "normal_maps"), "stage_scoring"),
+    Stage(
+        "localisation",
+        "shard",
+        (*FRAMES, "registration_model", "pseudo_pairs", "normal_maps", "anomaly_maps"),
+        "stage_scoring",
+    ),
+    Stage("shortcut_audit", "cohort", (*FRAMES, "registration_model"), "stage_audit"),
+    Stage(
+        "evaluation",
+        "cohort",
+        (
+            *MASKED,
+            "prealigned_radiographs",
+            "registered_radiographs",
+            "translator",
+            "anomaly_maps",
+            "shortcut_audit",
+        ),
+        "stage_evaluate",
+    ),
+    Stage(
+        "localisation_summary",
+        "cohort",
+        (*FRAMES, "registration_model", "normal_maps", "anomaly_maps", "localisation"),
+        "stage_evaluate",
+    ),
+    # No stage reads these: at the end they hold nobody up, and their failure ends nothing else.
+    Stage("leak_control", "cohort", (*FRAMES, "translator"), "stage_leak_control"),
     Stage("registration_peers", "cohort", (*MASKED, "reference_lung"), "stage_peer_training"),
     Stage(
         "registration_report",

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from assets.radiographs.declaration import DeclarationError, parse_declaration
 from assets.radiographs.sources import source_digests
+from pipelines.lenders import stages_of
 from pipelines.stages import STAGE_NAMES, STAGES, Stage
 from pipelines.versions import VERSIONS
 from resources.catalogue import CatalogueError, entry_named
@@ -46,6 +47,7 @@ class _Present:
 
     store: ObjectStore
     sources: Sources
+    in_part: bool = False
     pointers: dict[Place, dict[str, Any] | None] = field(default_factory=dict)
     failures: dict[Place, bytes | None] = field(default_factory=dict)
     rows: dict[str, list[StatusRow]] = field(default_factory=dict)
@@ -70,7 +72,11 @@ class _Present:
 
 
 def status_rows(
-    cohort: str | None = None, store: ObjectStore | None = None, sources: Sources | None = None
+    cohort: str | None = None,
+    store: ObjectStore | None = None,
+    sources: Sources | None = None,
+    *,
+    in_part: bool = False,
 ) -> list[StatusRow]:
     """State of every stage and partition of a cohort, or of every cohort that has any manifest.
 
@@ -81,13 +87,14 @@ def status_rows(
         cohort: one cohort; by default all that have been run.
         store: by default the installation's.
         sources: digest of the present sources by shard, None where they cannot be read; `sources_now` by default.
+        in_part: a translator of which a launch asked for some arms only, as a study does, is not stale for that.
 
     Raises:
         CatalogueError: no cohort has the name.
     """
     objects = store or ObjectStore(store_url())
     names = [entry_named(cohort).name] if cohort else begun_cohorts(objects)
-    present = _Present(objects, cache(sources or sources_now))
+    present = _Present(objects, cache(sources or sources_now), in_part)
     return [row for name in names for row in present.cohort(name)]
 
 
@@ -121,7 +128,7 @@ def _cohort_rows(present: _Present, cohort: str) -> list[StatusRow]:
     declared = _declared(cohort)
     rows: list[StatusRow] = []
     stale: set[str] = set()
-    for stage in STAGES:
+    for stage in stages_of(_mappings(declared), STAGES):
         wanted = _wanted(stage, declared)
         for partition in stage.partitions(cohort):
             row = _row(present, stage, partition, wanted, stale)
@@ -129,6 +136,11 @@ def _cohort_rows(present: _Present, cohort: str) -> list[StatusRow]:
             if row.state != "fresh":
                 stale.add(str(Place(stage.name, partition)))
     return rows
+
+
+def _mappings(declared: dict[str, Any] | None) -> dict[str, dict[str, Any]]:
+    """Those of a cohort's settings that are as settings should be."""
+    return {stage: values for stage, values in (declared or {}).items() if isinstance(values, dict)}
 
 
 def _declared(cohort: str) -> dict[str, Any] | None:
@@ -179,7 +191,8 @@ def _own_reason(present: _Present, stage: Stage, pointer: dict[str, Any], wanted
         return f"algorithm version {pointer['version']} → {VERSIONS[stage.name]}"
     if isinstance(wanted, str):
         return wanted
-    changed = sorted(name for name in wanted if pointer["settings"].get(name) != wanted[name])
+    overlooked = {"only"} if present.in_part and stage.name == "translator" else set()
+    changed = sorted(name for name in wanted.keys() - overlooked if pointer["settings"].get(name) != wanted[name])
     if changed:
         return f"settings differ from the declaration: {', '.join(changed)}"
     if stage.name != "radiographs":

@@ -18,7 +18,7 @@ from resources.partitions import SHARDS_BY_COHORT, cohort_of
 # What checks look at; the rest of a large cohort's columns is not held.
 COLUMNS = (
     *("key", "status", "artifact", "artifact_digest", "radiograph_id", "arm", "patient", "split", "label", "domain"),
-    *("file_digest", "pair_id"),
+    *("file_digest", "pair_id", "seed"),
     *(f"{side}_{name}" for side in ("abnormal", "normal") for name in ("id", "label", "patient", "file_digest")),
 )
 

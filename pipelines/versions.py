@@ -1,6 +1,10 @@
 """Algorithm versions of the stages; raising one recomputes the stage and what depends on it."""
 
 from assets.evaluation.asset import VERSION as EVALUATION
+from assets.leaks.asset import VERSION as LEAKS
+from assets.localisation.asset import VERSION as LOCALISATION
+from assets.localisation_summary.asset import VERSION as LOCALISATION_SUMMARY
+from assets.normal_maps.asset import VERSION as NORMAL_MAPS
 from assets.pairing.asset import VERSION as PAIRING
 from assets.peers.asset import VERSION as PEERS
 from assets.prealignment.asset import PREALIGNMENT_VERSION, REFERENCE_VERSION
@@ -10,6 +14,7 @@ from assets.registration_report.asset import VERSION as REGISTRATION_REPORT
 from assets.scoring.asset import VERSION as SCORING
 from assets.segmentation.asset import VERSION as SEGMENTATION
 from assets.segmenter.asset import VERSION as SEGMENTER
+from assets.shortcuts.asset import VERSION as SHORTCUTS
 from assets.translation.asset import VERSION as TRANSLATION
 
 VERSIONS = {
@@ -22,8 +27,13 @@ VERSIONS = {
     "registered_radiographs": REGISTRATION_VERSION,
     "pseudo_pairs": PAIRING,
     "translator": TRANSLATION,
+    "normal_maps": NORMAL_MAPS,
     "anomaly_maps": SCORING,
+    "localisation": LOCALISATION,
+    "shortcut_audit": SHORTCUTS,
     "evaluation": EVALUATION,
+    "localisation_summary": LOCALISATION_SUMMARY,
+    "leak_control": LEAKS,
     "registration_peers": PEERS,
     "registration_report": REGISTRATION_REPORT,
 }

@@ -12,6 +12,7 @@ from resources.manifests import Place, digest_of, fingerprint, read_previous
 from resources.object_store import ObjectStore
 
 FITTED_ON = "fitted_on"
+BORROWED_FROM = "borrowed_from"
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,8 @@ def _kept(store: ObjectStore, place: Place, recipe: str, present: set[str]) -> F
         return None
     row: dict[str, Any] = table.to_pylist()[0]
     # A row that was rejected, or taken over from another cohort, is no model of this recipe.
-    data = store.read_or_none(row["artifact"]) if row["recipe"] == recipe and row["artifact"] else None
+    own = row["recipe"] == recipe and row["artifact"] and not row.get(BORROWED_FROM)
+    data = store.read_or_none(row["artifact"]) if own else None
     if data is None:
         return None
     if digest_of(data) != row["artifact_digest"]:

@@ -15,7 +15,10 @@ _PLACE = re.compile(r"stages/(?P<stage>\w+)/(?P<partition>[a-z0-9_-]+(?:/\d+)?)/
 _IN_PLACE: dict[Kind, re.Pattern[str]] = {
     "pointer": re.compile(r"CURRENT\.json"),
     # Besides records, caches that their stages themselves keep small.
-    "record": re.compile(r"FAILED\.json|report\.html|descriptors/\w+\.safetensors|sources/[0-9a-f]+\.parquet"),
+    "record": re.compile(
+        r"FAILED\.json|report\.html|table\.md|descriptors/\w+\.safetensors|sources/[0-9a-f]+\.parquet|"
+        r"models/[0-9a-f]+\.json"
+    ),
     "manifest": re.compile(r"manifests/[0-9a-f]+\.parquet"),
     "artifact": re.compile(r"artifacts/[0-9a-f]{2}/[0-9a-f]+\.safetensors"),
     "picture": re.compile(r"pictures/[^/]+\.png"),

@@ -258,8 +258,12 @@ class StageRun:
             self.version,
         )
 
+    def withdrawals(self) -> frozenset[str]:
+        """Removals of patients that are complete by now."""
+        return removals(self.store, self.cohort)
+
     def _require_no_removal(self) -> None:
-        if removals(self.store, self.cohort) != self.removals:
+        if self.withdrawals() != self.removals:
             raise dg.Failure(
                 f"a patient was removed from {self.cohort} while {self.place} ran, so it is not published; ask for the "
                 f"removal again, which takes what this run has written, then run {self.cohort} again",
@@ -288,7 +292,7 @@ class StageRun:
 
 @contextmanager
 def stage_run(context: dg.AssetExecutionContext, store: Store, version: str) -> Iterator[StageRun]:
-    """Open a run of the asset in `context`; a failure leaves a record that `pseudopair status` shows."""
+    """Open a run of the asset in `context`; see `recorded`."""
     stage = context.asset_key.to_user_string()
     partition = context.partition_key
     complete = removals(store.objects(), cohort_of(partition))
@@ -306,8 +310,15 @@ def stage_run(context: dg.AssetExecutionContext, store: Store, version: str) -> 
         progress=context.log.info,
         removals=complete,
     )
-    try:
+    with recorded(run):
         yield run
+
+
+@contextmanager
+def recorded(run: StageRun) -> Iterator[None]:
+    """Leave a record of a failure that `pseudopair status` shows."""
+    try:
+        yield
     except StoreConflict:
         # Another run has published: what stands there is no failure.
         raise
@@ -360,9 +371,16 @@ def upstream_settings(run: StageRun, stage: str, kind: type[S]) -> S:
     return kind.model_validate(first)
 
 
-def recipe(run: StageRun, settings: BaseModel, inputs: Sequence[str]) -> str:
-    """Fingerprint of what decides a model besides its training rows: version, settings, upstream models."""
-    return fingerprint([run.stage, run.version, settings.model_dump(), list(inputs)])
+def recipe(run: StageRun, settings: BaseModel, inputs: Sequence[str], *, without: Sequence[str] = ()) -> str:
+    """Fingerprint of what decides a model besides its training rows: version, settings, upstream models.
+
+    Args:
+        run: of the model's stage.
+        settings: of the stage.
+        inputs: keys of upstream models.
+        without: settings that decide nothing about a model which is fitted.
+    """
+    return fingerprint([run.stage, run.version, settings.model_dump(exclude=set(without)), list(inputs)])
 
 
 def _summary(place: Place, counts: dict[str, int], seconds: float) -> str:

@@ -29,6 +29,7 @@ LONGEST = (
     "pipelines/test_flaky_s3.py",
     "pipelines/test_registration_ways.py",
     "pipelines/test_two_runs.py",
+    "pipelines/test_borrowed_run.py",
     "pipelines/test_borrowing.py",
     "pipelines/test_translator_faults.py",
     "pipelines/test_translator_killed.py",

@@ -1,103 +1,111 @@
-"""From scored radiographs to results by arm, and to the rows of the evaluation table."""
+"""From scored arms to results, differences between arms, and the rows of the evaluation table."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from assets.evaluation.arm import score_result
-from assets.evaluation.comparison import PatientScores, by_patient, paired_delong
+from assets.evaluation.bootstrap import clustered_interval
+from assets.evaluation.choice import Decisions, decide
+from assets.evaluation.comparison import paired_delong
 from assets.evaluation.report_model import ArmComparison, ArmResult, ScoreResult
 from assets.evaluation.roc import Undefined
+from assets.evaluation.scored import ScoredArm, scored_arms
 from assets.evaluation.settings import EvaluationSettings
+from assets.evaluation.stability import Stability, operating, stability
 from assets.scoring.score import SCORE_NAMES
 
-Row = Mapping[str, Any]
-ArmName = tuple[str, str, int]
+SPLITS = ("validation", "test")
+PLAIN = "none"
 
 
-def by_arm(rows: Iterable[Row], split: str) -> dict[ArmName, list[Row]]:
-    """Scored normal and abnormal radiographs of a split by (alignment, method, seed), rows sorted by id."""
-    arms: dict[ArmName, list[Row]] = {}
-    for row in sorted(rows, key=lambda row: str(row["radiograph_id"])):
-        if row["split"] == split and row["domain"] in ("normal", "abnormal"):
-            arms.setdefault((row["alignment"], row["method"], row["seed"]), []).append(row)
-    return dict(sorted(arms.items()))
+@dataclass(frozen=True)
+class Evaluated:
+    """A cohort's arms by split, and what its validation patients (or a lender's) decided."""
+
+    validation: list[ScoredArm]
+    test: list[ScoredArm]
+    decisions: Decisions
+    settings: EvaluationSettings
+
+    def headline(self, method: str) -> str:
+        """The score of the summary for a method."""
+        return self.decisions.score(method) if self.settings.headline == "validation" else self.settings.headline
 
 
-def arm_results(rows: Iterable[Row], split: str, settings: EvaluationSettings) -> list[ArmResult]:
-    """Every score of every arm over the patients of a split."""
+def evaluated(table: pa.Table, settings: EvaluationSettings, decisions: Decisions | None = None) -> Evaluated:
+    """Arms of a table of scored radiographs.
+
+    Args:
+        table: with `scored.SCORED_COLUMNS`, rows that are ok.
+        settings: of the evaluation.
+        decisions: by another cohort, where its models are borrowed; by default this one's validation patients decide.
+    """
+    validation, test = (scored_arms(table, split, settings.patient_score) for split in SPLITS)
+    return Evaluated(validation, test, decide(validation, settings) if decisions is None else decisions, settings)
+
+
+def arm_results(found: Evaluated, arms: Sequence[ScoredArm]) -> list[ArmResult]:
+    """Every score of some arms over their patients."""
     return [
-        ArmResult(*name, None, tuple(_result(score, members, settings) for score in SCORE_NAMES))
-        for name, members in by_arm(rows, split).items()
+        ArmResult(
+            arm.alignment,
+            arm.method,
+            arm.seed,
+            None,
+            tuple(score_result(score, arm.patients(score), found.settings) for score in SCORE_NAMES),
+            found.headline(arm.method),
+        )
+        for arm in arms
     ]
 
 
-def arm_comparisons(rows: Iterable[Row], split: str, settings: EvaluationSettings) -> list[ArmComparison]:
-    """Headline area of every aligned arm minus that of the same method and seed without alignment, same patients."""
-    arms = by_arm(rows, split)
-    found: list[ArmComparison] = []
-    for (alignment, method, seed), members in arms.items():
-        plain = arms.get(("none", method, seed))
-        if alignment == "none" or plain is None:
-            continue
-        names = f"{alignment}/{method}, seed {seed}", f"none/{method}, seed {seed}"
-        first, second = (_patients(side, settings) for side in (members, plain))
-        if first.patients != second.patients:
-            found.append(ArmComparison(*names, None, "the two arms were not scored on the same patients"))
-            continue
-        try:
-            paired = paired_delong(first.scores, second.scores, first.labels, settings.confidence)
-            found.append(ArmComparison(*names, paired))
-        except Undefined as undefined:
-            found.append(ArmComparison(*names, None, str(undefined)))
-    return found
+def arm_comparisons(found: Evaluated) -> list[ArmComparison]:
+    """Headline area of every aligned test arm minus that of the same method and seed unaligned, same patients."""
+    plain = {(arm.method, arm.seed): arm for arm in found.test if arm.alignment == PLAIN}
+    pairs = [(arm, plain.get((arm.method, arm.seed))) for arm in found.test if arm.alignment != PLAIN]
+    return [_compared(found, arm, other) for arm, other in pairs if other is not None]
 
 
-def _patients(rows: Sequence[Row], settings: EvaluationSettings) -> PatientScores:
-    scores = [row[settings.headline] for row in rows]
-    return by_patient([row["patient"] for row in rows], scores, abnormal(rows), settings.patient_score)
+def _compared(found: Evaluated, arm: ScoredArm, other: ScoredArm) -> ArmComparison:
+    first, second = (side.patients(found.headline(side.method)) for side in (arm, other))
+    if first.patients != second.patients:
+        return ArmComparison(arm.name, other.name, None, "the two arms were not scored on the same patients")
+    try:
+        paired = paired_delong(first.scores, second.scores, first.labels, found.settings.confidence)
+        return ArmComparison(arm.name, other.name, paired)
+    except Undefined as undefined:
+        return ArmComparison(arm.name, other.name, None, str(undefined))
 
 
-def _result(score: str, rows: Sequence[Row], settings: EvaluationSettings) -> ScoreResult:
-    return score_result(score, [row["patient"] for row in rows], [row[score] for row in rows], abnormal(rows), settings)
-
-
-def abnormal(rows: Sequence[Row]) -> list[bool]:
-    """Whether each radiograph is abnormal."""
-    return [row["domain"] == "abnormal" for row in rows]
-
-
-def lesion_auc(rows: Sequence[Row]) -> float | None:
-    """Mean over the radiographs of the pixel AUC of their lesions inside the lungs; None without lesion masks."""
-    areas = [row["lesion_auc"] for row in rows if row.get("lesion_auc") is not None]
-    return float(np.mean(areas)) if areas else None
-
-
-def evaluation_rows(rows: Sequence[Row], settings: EvaluationSettings) -> list[dict[str, Any]]:
+def evaluation_rows(found: Evaluated) -> list[dict[str, Any]]:
     """Rows of the evaluation table: split x arm x score, undefined measures as null with the reason."""
-    table: list[dict[str, Any]] = []
-    for split in ("validation", "test"):
-        members = by_arm(rows, split)
-        for arm in arm_results(rows, split, settings):
-            found = lesion_auc(members[(arm.alignment, arm.method, arm.seed)])
-            table.extend(_table_row(split, arm, result, found, settings) for result in arm.results)
-    return table
+    validation = {(arm.arm, arm.seed): arm for arm in found.validation}
+    rows: list[dict[str, Any]] = []
+    for split, arms in zip(SPLITS, (found.validation, found.test), strict=True):
+        for arm, results in zip(arms, arm_results(found, arms), strict=True):
+            decided_on = validation.get((arm.arm, arm.seed))
+            rows.extend(_row(found, split, arm, decided_on, result) for result in results.results)
+    return rows
 
 
-def _table_row(
-    split: str, arm: ArmResult, result: ScoreResult, found: float | None, settings: EvaluationSettings
+def _row(
+    found: Evaluated, split: str, arm: ScoredArm, decided_on: ScoredArm | None, result: ScoreResult
 ) -> dict[str, Any]:
     interval = result.auc.interval if result.auc else None
     row: dict[str, Any] = {
-        "arm": f"{arm.alignment}/{arm.method}",
+        "arm": arm.arm,
         "alignment": arm.alignment,
         "method": arm.method,
         "seed": arm.seed,
         "score": result.score,
         "split": split,
-        "headline": result.score == settings.headline,
+        "headline": result.score == found.headline(arm.method),
+        "chosen": result.score == found.decisions.score(arm.method),
         "normals": result.negatives,
         "abnormals": result.positives,
         "auc": result.auc.area if result.auc else None,
@@ -105,8 +113,37 @@ def _table_row(
         "auc_high": interval.high if interval else None,
         "average_precision": result.average_precision,
         "sensitivity": result.sensitivity,
-        "lesion_auc": found,
+        **_at_threshold(found, arm, decided_on, result.score),
+        **arm.lesions,
     }
+    row |= _by_image(found, arm, row) if split == "test" else {}
     key = sha256(repr(row).encode()).hexdigest()[:32]
     status = {"status": "ok" if result.auc else "rejected", "reason": result.reason}
     return {**row, **status, "key": key, "artifact": "", "artifact_digest": ""}
+
+
+def _at_threshold(found: Evaluated, arm: ScoredArm, decided_on: ScoredArm | None, score: str) -> dict[str, Any]:
+    threshold = found.decisions.threshold(arm.arm, arm.seed, score)
+    tested = (arm.scores(score), arm.groups.labels)
+    point = operating(*tested, threshold)
+    known = None if decided_on is None else (decided_on.scores(score), decided_on.groups.labels)
+    return {
+        "threshold": threshold,
+        "sensitivity_at_threshold": point.sensitivity,
+        "specificity_at_threshold": point.specificity,
+        "balanced_accuracy": point.balanced_accuracy,
+        **asdict(Stability() if known is None else stability(known, tested)),
+    }
+
+
+def _by_image(found: Evaluated, arm: ScoredArm, row: dict[str, Any]) -> dict[str, Any]:
+    """Area over radiographs for the headline, where patients have several; its interval resamples patients."""
+    several = len(arm.groups.order) > len(arm.groups.patients)
+    if not several or not row["headline"] or row["auc"] is None:
+        return {}
+    rng = np.random.default_rng(found.settings.bootstrap_seed)
+    scores = arm.raw[row["score"]]
+    area, low, high = clustered_interval(
+        arm.groups, scores, arm.labels, found.settings.resamples, found.settings.confidence, rng
+    )
+    return {"image_auc": area, "image_auc_low": low, "image_auc_high": high}

@@ -2,47 +2,41 @@
 
 import json
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
 import dagster as dg
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
-from assets.evaluation.arms import abnormal, arm_comparisons, arm_results, by_arm, evaluation_rows
+from assets.evaluation.arms import Evaluated, arm_comparisons, arm_results, evaluated, evaluation_rows
 from assets.evaluation.bootstrap import roc_band
-from assets.evaluation.comparison import by_patient
+from assets.evaluation.choice import Decisions, decided
 from assets.evaluation.preview import ArmCurve, ForestRow, auc_forest, roc_figure
 from assets.evaluation.report import render_report, summary_sentence
-from assets.evaluation.report_model import ArmComparison, ArmResult, Picture, Report, SetAside, StageCount
+from assets.evaluation.report_model import ArmResult, Picture, Report, SetAside, ShortcutResult, StageCount
+from assets.evaluation.report_rows import shortcut_results, threshold_results
 from assets.evaluation.roc import roc_curve
+from assets.evaluation.scored import SCORED_COLUMNS
 from assets.evaluation.settings import EvaluationSettings
-from assets.evaluation.shortcuts import (
-    Shortcut,
-    lung_area_ratio,
-    mean_jacobian_deviation,
-    mean_lung_intensity,
-    shortcut_aucs,
-    strongest,
-)
-from assets.images import from_uint16
-from assets.pairing.asset_frames import FRAME_COLUMNS, FRAME_STAGES, FRAMES_OF_COHORT
-from assets.pairing.chosen_frames import join_chosen
 from assets.pairing.frames import Row
 from assets.pictures import to_png
-from assets.prealignment.warp import dequantize
-from assets.tables import ANOMALY_MAPS, EVALUATION
+from assets.tables import EVALUATION
+from resources.borrowed import borrowed_rows
 from resources.dagster_shapes import PICTURE_BYTES, column_schema, table
+from resources.generation import remember_generation
 from resources.incremental import Refreshed
-from resources.manifests import Place, read_artifact, read_pointer
-from resources.partitions import COHORTS, all_shards_of
+from resources.manifests import Place, read_pointer
+from resources.partitions import COHORTS, SHARDS_BY_COHORT, all_shards_of
 from resources.stage_config import config_schema
 from resources.stage_run import StageRun, Store, stage_run
 
-VERSION = "1"
-SCORED = [name for name in ANOMALY_MAPS.names if name not in ("reason", "artifact", "artifact_digest")]
+VERSION = "2"
 PACKAGES = ("dagster", "torch", "numpy", "scikit-image", "SimpleITK", "pyarrow")
+ASIDE_STAGES = ("radiographs", "lung_masks", "prealigned_radiographs", "registered_radiographs")
+CURVES = 8
 PICTURED = {
     "lung_masks": ("masks", "Lung masks, worst first"),
     "prealigned_radiographs": ("alignment", "IT-PR: before, after, and in turns with the reference"),
@@ -53,9 +47,10 @@ PICTURED = {
 @dg.asset(
     partitions_def=COHORTS,
     deps=[
-        *FRAMES_OF_COHORT,
+        *(all_shards_of(stage) for stage in ASIDE_STAGES),
         "translator",
         all_shards_of("anomaly_maps"),
+        "shortcut_audit",
     ],
     group_name="evaluation",
     kinds={"python", "parquet"},
@@ -64,19 +59,21 @@ PICTURED = {
     config_schema=config_schema(EvaluationSettings),
     metadata=column_schema(EVALUATION),
     check_specs=[
-        dg.AssetCheckSpec("above_shortcuts", asset="evaluation", description="The best arm exceeds the best shortcut")
+        dg.AssetCheckSpec(
+            "headline_above_shortcuts", asset="evaluation", description="The best arm exceeds the best shortcut"
+        )
     ],
 )
 def evaluation(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """AUC of every arm on test patients with DeLong's interval on the logit scale, beside shortcuts; and the report."""
     with stage_run(context, store, VERSION) as run:
         settings = run.settings(EvaluationSettings)
-        scored = run.ok("anomaly_maps", columns=SCORED)
-        rows = evaluation_rows(scored, settings)
-        arms = tuple(arm_results(scored, "test", settings))
-        shortcuts = _shortcuts(run, settings)
-        figures = run.kept_pictures() or _figures(scored, arms, shortcuts, settings)
-        report = _report(run, settings, (arms, shortcuts, tuple(arm_comparisons(scored, "test", settings))), figures)
+        found = evaluated(run.ok_table("anomaly_maps", columns=SCORED_COLUMNS), settings, _lent(run, settings))
+        rows = [{**row, "borrowed_from": settings.borrow_from} for row in evaluation_rows(found)]
+        arms = tuple(_timed(run, arm_results(found, found.test)))
+        shortcuts = shortcut_results(run.rows("shortcut_audit", run.cohort))
+        figures = run.kept_pictures() or _figures(found, arms, shortcuts)
+        report = _report(run, found, rows, (arms, shortcuts), figures)
         run.store.write(f"{run.place.folder}/report.html", render_report(report).encode())
         known = run.known_keys()
         fresh = sum(row["key"] not in known for row in rows)
@@ -86,74 +83,66 @@ def evaluation(context: dg.AssetExecutionContext, store: Store) -> dg.Materializ
             "report": run.store.uri(f"{run.place.folder}/report.html"),
         }
         done = Refreshed(rows, fresh, len(rows) - fresh, 0, 0.0)
-        return run.finish(done, EVALUATION, metadata, lambda: figures, [_check(report)])
+        result = run.finish(done, EVALUATION, metadata, lambda: figures, [_check(report)])
+        remember_generation(run.store, run.place)
+        return result
+
+
+def _lent(run: StageRun, settings: EvaluationSettings) -> Decisions | None:
+    """What the lender's validation patients decided, None where this cohort's own do."""
+    lender = settings.borrow_from
+    return decided(borrowed_rows(run, lender, SHARDS_BY_COHORT, every_status=True)) if lender else None
+
+
+def _timed(run: StageRun, arms: Sequence[ArmResult]) -> list[ArmResult]:
+    """Arms with the time that their training took."""
+    trained = run.rows("translator", run.cohort, ["arm", "seed", "seconds"])
+    seconds = {(row["arm"], row["seed"]): row["seconds"] for row in trained}
+    return [replace(arm, seconds=seconds.get((f"{arm.alignment}/{arm.method}", arm.seed))) for arm in arms]
 
 
 def _shown(rows: list[Row]) -> dg.TableMetadataValue:
-    kinds = {"arm": "string", "seed": "int", "auc": "float", "auc_low": "float", "auc_high": "float", "normals": "int"}
+    kinds = {"arm": "string", "seed": "int", "score": "string", "auc": "float", "auc_low": "float", "auc_high": "float"}
+    rest = {"normals": "int", "abnormals": "int", "threshold": "float", "balanced_accuracy": "float"}
     best_first = sorted((row for row in rows if row["headline"] and row["split"] == "test"), key=_area, reverse=True)
-    return table(best_first, {**kinds, "abnormals": "int", "lesion_auc": "float", "reason": "string"})
+    return table(best_first, {**kinds, **rest, "lesion_auc": "float", "reason": "string"})
 
 
 def _area(row: Row) -> float:
     return -1.0 if row["auc"] is None else float(row["auc"])
 
 
-def _shortcuts(run: StageRun, settings: EvaluationSettings) -> tuple[Shortcut, ...]:
-    tables = [run.ok_table(stage, columns=FRAME_COLUMNS[stage]) for stage in FRAME_STAGES]
-    tested = pc.equal(tables[0]["split"], "test")
-    known = pc.is_in(tables[0]["domain"], value_set=pa.array(["normal", "abnormal"]))
-    rows = list(join_chosen(tables, tables[0].filter(pc.and_(tested, known))["radiograph_id"].to_pylist()).values())
-    if not rows:
-        return ()
-    reference = read_artifact(run.store, run.model("reference_lung"))["lungs"]
-    measured: dict[str, list[float]] = {"lung area": [], "mean intensity in the lungs": [], "mean |det J - 1|": []}
-    for row in rows:
-        lungs = read_artifact(run.store, row.lungs)["lungs"]
-        field = dequantize(read_artifact(run.store, row.prealigned)["displacement"])
-        image = from_uint16(read_artifact(run.store, row.radiograph)["image"])
-        measured["lung area"].append(lung_area_ratio(lungs))
-        measured["mean intensity in the lungs"].append(mean_lung_intensity(image, lungs))
-        measured["mean |det J - 1|"].append(mean_jacobian_deviation(field, reference))
-    patients = [row.radiograph["patient"] for row in rows]
-    truth = abnormal([row.radiograph for row in rows])
-    grouped = {name: by_patient(patients, values, truth, "mean") for name, values in measured.items()}
-    labels = next(iter(grouped.values())).labels
-    return tuple(shortcut_aucs({name: item.scores for name, item in grouped.items()}, labels, settings.confidence))
-
-
-def _figures(
-    scored: list[Row], arms: tuple[ArmResult, ...], shortcuts: tuple[Shortcut, ...], settings: EvaluationSettings
-) -> dict[str, bytes]:
-    members = by_arm(scored, "test")
+def _figures(found: Evaluated, arms: tuple[ArmResult, ...], shortcuts: Sequence[ShortcutResult]) -> dict[str, bytes]:
+    settings = found.settings
     rng = np.random.default_rng(settings.bootstrap_seed)
-    curves: list[tuple[float, ArmCurve]] = []
-    forest: list[ForestRow] = []
-    for arm in arms:
-        result = arm.result(settings.headline)
-        forest.append(ForestRow(arm.name, result.auc if result else None))
-        if result is None or result.auc is None:
-            continue
-        rows = members[(arm.alignment, arm.method, arm.seed)]
-        patients = [row["patient"] for row in rows]
-        grouped = by_patient(patients, [row[settings.headline] for row in rows], abnormal(rows), settings.patient_score)
-        curve = roc_curve(grouped.scores, grouped.labels)
-        band = roc_band(grouped.scores, grouped.labels, settings.resamples, settings.confidence, rng)
-        curves.append((result.auc.area, ArmCurve(arm.name, curve, result.auc, band)))
-    best_first = [curve for _, curve in sorted(curves, key=lambda item: -item[0])]
-    plain = [ArmCurve(curve.label, curve.curve, curve.auc) for curve in best_first[1:8]]
+    measured = [
+        (result.auc, arm.name, scored.patients(arm.headline))
+        for arm, scored in zip(arms, found.test, strict=True)
+        if (result := arm.result(arm.headline)) is not None and result.auc is not None
+    ]
+    measured.sort(key=lambda item: -item[0].area)
+    curves = [
+        ArmCurve(name, roc_curve(patients.scores, patients.labels), area) for area, name, patients in measured[:CURVES]
+    ]
+    if measured:
+        best = measured[0][2]
+        band = roc_band(best.scores, best.labels, settings.resamples, settings.confidence, rng)
+        curves[0] = replace(curves[0], band=band)
+    forest = [ForestRow(arm.name, result.auc if (result := arm.result(arm.headline)) else None) for arm in arms]
     forest.extend(ForestRow(shortcut.name, shortcut.auc, shortcut=True) for shortcut in shortcuts)
-    figures = {"roc": to_png(roc_figure([*best_first[:1], *plain]), PICTURE_BYTES)} if best_first else {}
+    figures = {"roc": to_png(roc_figure(curves), PICTURE_BYTES)} if curves else {}
     return {**figures, "forest": to_png(auc_forest(forest), PICTURE_BYTES)} if forest else figures
 
 
 def _report(
     run: StageRun,
-    settings: EvaluationSettings,
-    found: tuple[tuple[ArmResult, ...], tuple[Shortcut, ...], tuple[ArmComparison, ...]],
+    found: Evaluated,
+    rows: list[Row],
+    results: tuple[tuple[ArmResult, ...], tuple[ShortcutResult, ...]],
     figures: dict[str, bytes],
 ) -> Report:
-    arms, shortcuts, comparisons = found
+    arms, shortcuts = results
+    aside = _set_aside(run)
     records = {place: read_pointer(run.store, Place(*place.split("@", 1))) for place in run.parents}
     known = {place: record for place, record in records.items() if record}
     counts = tuple(
@@ -161,17 +150,19 @@ def _report(
         for place, record in known.items()
     )
     used = {place: record["settings"] for place, record in known.items()}
+    chosen = found.settings.headline == "validation"
     return Report(
         cohort=run.cohort,
         created=f"manifests: {', '.join(sorted({str(record['created_at'])[:10] for record in known.values()}))}",
-        headline=settings.headline,
-        confidence=settings.confidence,
-        specificity=settings.specificity,
+        headline="chosen on validation patients" if chosen else "fixed beforehand",
+        confidence=found.settings.confidence,
+        specificity=found.settings.specificity,
         arms=arms,
         shortcuts=shortcuts,
-        comparisons=comparisons,
+        comparisons=tuple(arm_comparisons(found)),
+        thresholds=threshold_results(rows),
         stages=counts,
-        set_aside=_set_aside(run),
+        set_aside=aside,
         pictures=_report_pictures(run, figures, arms),
         settings=json.dumps(used, indent=1, sort_keys=True),
         digests=run.parents,
@@ -181,12 +172,12 @@ def _report(
 
 
 def _set_aside(run: StageRun) -> tuple[SetAside, ...]:
-    found = Counter(
-        (stage, f"{row['status']}: {row['reason']}")
-        for stage in ("radiographs", "lung_masks", "prealigned_radiographs", "registered_radiographs")
-        for row in run.rows(stage, columns=["status", "reason"])
-        if row["status"] != "ok"
-    )
+    found: Counter[tuple[str, str]] = Counter()
+    for stage in ASIDE_STAGES:
+        rows = run.table(stage, columns=["status", "reason"])
+        aside = rows.filter(pc.not_equal(rows["status"], "ok")).group_by(["status", "reason"])
+        for group in aside.aggregate([([], "count_all")]).to_pylist():
+            found[stage, f"{group['status']}: {group['reason']}"] += group["count_all"]
     return tuple(SetAside(stage, reason, count) for (stage, reason), count in found.most_common(40))
 
 
@@ -206,17 +197,16 @@ def _report_pictures(run: StageRun, figures: dict[str, bytes], arms: tuple[ArmRe
 
 
 def _check(report: Report) -> dg.AssetCheckResult:
-    best, shortcut = report.best(), strongest(list(report.shortcuts))
+    best, shortcut = report.best(), report.strongest()
     area = report.headline_auc(best) if best else None
-    rival = shortcut.strength if shortcut else None
     metadata: dict[str, Any] = {"best_arm": best.name if best else "none"}
     if area is not None:
         metadata["auc"] = round(area.area, 4)
-    if shortcut is not None and rival is not None:
-        metadata |= {"best_shortcut": shortcut.name, "shortcut_auc": round(rival, 4)}
+    if shortcut is not None and shortcut.strength is not None:
+        metadata |= {"best_shortcut": shortcut.name, "shortcut_auc": round(shortcut.strength, 4)}
     return dg.AssetCheckResult(
-        check_name="above_shortcuts",
-        passed=area is not None and (rival is None or area.area > rival),
+        check_name="headline_above_shortcuts",
+        passed=best is not None and report.exceeds_shortcuts(best),
         severity=dg.AssetCheckSeverity.WARN,
         metadata=metadata,
     )

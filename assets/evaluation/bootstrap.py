@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from assets.evaluation.roc import Labels, checked
+from assets.evaluation.patients import PatientGroups
+from assets.evaluation.roc import Labels, Undefined, auc, checked
 
 F64 = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
@@ -70,6 +71,48 @@ def percentile_interval(samples: F64, confidence: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def clustered_interval(
+    groups: PatientGroups,
+    scores: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    resamples: int,
+    confidence: float,
+    rng: np.random.Generator,
+) -> tuple[float, float, float]:
+    """Area over radiographs, and its interval where patients have several: whole patients are resampled.
+
+    Radiographs of one patient resemble each other, so an interval that takes them as independent is too narrow.
+    Patients with an abnormal radiograph and those without are drawn apart.
+
+    Args:
+        groups: K radiographs by patient.
+        scores: (K,), higher is more abnormal.
+        labels: (K,), true is abnormal; of the radiograph, not of the patient.
+        resamples: R.
+        confidence: level of the interval.
+        rng: source of the draws.
+
+    Returns:
+        Area, lower and upper end.
+
+    Raises:
+        Undefined, ValueError: as `checked`, or no patient is normal throughout.
+
+    Source: Efron and Tibshirani 1993, chapter 8; the patient is the unit as in Obuchowski 1997, Biometrics 53:567.
+    """
+    values, truth = checked(scores, labels)
+    if groups.labels.all():
+        raise Undefined("every patient has an abnormal radiograph; patients cannot be resampled by class")
+    level = np.unique(values, return_inverse=True)[1]
+    owner = np.empty(len(values), dtype=np.int64)
+    owner[groups.order] = np.repeat(np.arange(len(groups.starts)), np.diff(np.append(groups.starts, len(values))))
+    areas = np.empty(resamples)
+    for resample in range(resamples):
+        drawn = np.bincount(np.concatenate(_draw(groups.labels, rng)), minlength=len(groups.starts))[owner]
+        areas[resample] = _area(*(np.bincount(level, drawn * side) for side in (truth, ~truth)))
+    return (auc(values, truth).area, *percentile_interval(areas, confidence))
+
+
 def roc_band(
     scores: npt.ArrayLike,
     labels: npt.ArrayLike,
@@ -106,7 +149,7 @@ def _draw(truth: Labels, rng: np.random.Generator) -> tuple[Counts, Counts]:
     return rng.choice(abnormal, abnormal.size), rng.choice(normal, normal.size)
 
 
-def _area(abnormal: Counts, normal: Counts) -> float:
+def _area(abnormal: Counts | F64, normal: Counts | F64) -> float:
     # normal cases below each distinct score, and half of those at it
     below = np.cumsum(normal) - normal / 2
     return float(abnormal @ below / (abnormal.sum() * normal.sum()))

@@ -1,32 +1,13 @@
-"""Patients instead of radiographs, and the difference of two arms on the same patients."""
+"""The difference of two arms on the same patients."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr, ndtri
 
 from assets.evaluation.bootstrap import bootstrap_areas, percentile_interval
-from assets.evaluation.roc import Labels, Undefined, delong
-
-F64 = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class PatientScores:
-    """One row a patient, in the order of first appearance.
-
-    Attributes:
-        patients: identifiers.
-        scores: (N,) float64.
-        labels: (N,) bool, true where any of the patient's radiographs is abnormal.
-    """
-
-    patients: list[str]
-    scores: F64
-    labels: Labels
+from assets.evaluation.roc import Undefined, delong
 
 
 @dataclass(frozen=True)
@@ -44,39 +25,6 @@ class Comparison:
     low: float
     high: float
     p_value: float | None
-
-
-def by_patient(
-    patients: Sequence[str], scores: npt.ArrayLike, labels: npt.ArrayLike, how: Literal["max", "mean"]
-) -> PatientScores:
-    """Condense radiographs to patients, the independent units of every interval.
-
-    A patient with normal and abnormal radiographs is abnormal. NaN scores stay NaN, so that they are refused where
-    they are evaluated.
-
-    Args:
-        patients: N identifiers, one a radiograph.
-        scores: (N,).
-        labels: (N,), true is abnormal.
-        how: the patient's score is the highest or the mean of its radiographs'.
-
-    Raises:
-        ValueError: lengths differ.
-    """
-    values, truth = np.asarray(scores, dtype=np.float64), np.asarray(labels).astype(np.bool_)
-    if not len(patients) == len(values) == len(truth):
-        raise ValueError(
-            f"patients ({len(patients)}), scores ({len(values)}), labels ({len(truth)}) must be equally long"
-        )
-    rows: dict[str, list[int]] = {}
-    for row, patient in enumerate(patients):
-        rows.setdefault(patient, []).append(row)
-    reduce = np.max if how == "max" else np.mean
-    return PatientScores(
-        list(rows),
-        np.array([reduce(values[mine]) for mine in rows.values()], dtype=np.float64),
-        np.array([truth[mine].any() for mine in rows.values()], dtype=np.bool_),
-    )
 
 
 def paired_delong(

@@ -1,18 +1,12 @@
 """The report of a cohort as one HTML file that needs nothing else."""
 
-import base64
-from collections.abc import Mapping, Sequence
 from html import escape
 
-from assets.evaluation.report_model import ArmResult, Picture, Report, ScoreResult
-from assets.evaluation.report_style import STYLE
-from assets.evaluation.shortcuts import Shortcut, strongest
+from assets.evaluation.html import MISSING, document, gallery, heading, number, p_value, percent, provenance, section
+from assets.evaluation.html import table as html_table
+from assets.evaluation.report_model import ArmResult, Report, ScoreResult, ShortcutResult
 
-NOTICE = (
-    "Research software. Not a medical device: not validated for, and not to be used for, diagnosis or any decision "
-    "about a patient. A translated radiograph is a computed image and shows no patient."
-)
-MISSING = "-"
+NOT_ABOVE = " ≤ shortcut"
 
 
 def render_report(report: Report) -> str:
@@ -24,25 +18,18 @@ def render_report(report: Report) -> str:
         The document's text, to be written as UTF-8. Equal reports give equal texts.
     """
     sections = (
-        _summary(report),
-        _section("Arms", _headline_table(report)),
-        _section("Shortcuts", _shortcut_table(report)),
-        _section("Differences between arms", _comparison_table(report)),
-        _section("Pictures", _pictures(report.pictures)),
-        _section("Other scores", _other_scores(report)),
-        _section("Stages", _stage_table(report)),
-        _section("Set aside", _set_aside_table(report)),
-        _section("Provenance", _provenance(report)),
+        heading(report.cohort, report.created, [summary_sentence(report)], report.notes),
+        section("Arms", _headline_table(report)),
+        section("Shortcuts", _shortcut_table(report)),
+        section("Differences between arms", _comparison_table(report)),
+        section("Pictures", gallery(report.pictures)),
+        section("Thresholds", _threshold_table(report)),
+        section("Areas of every score", _every_score(report)),
+        section("Stages", _stage_table(report)),
+        section("Set aside", _set_aside_table(report)),
+        section("Provenance", provenance(report.settings, report.digests, report.versions)),
     )
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta http-equiv="Content-Security-Policy" '
-        "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">\n"
-        f"<title>{escape(report.cohort)}: evaluation</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n"
-        + "\n".join(section for section in sections if section)
-        + "\n</main>\n</body>\n</html>\n"
-    )
+    return document(f"{report.cohort}: evaluation", sections)
 
 
 def summary_sentence(report: Report) -> str:
@@ -50,80 +37,121 @@ def summary_sentence(report: Report) -> str:
     best = report.best()
     found = report.headline_auc(best) if best else None
     if best is None or found is None:
-        return f"No arm has a defined area for {report.headline}."
+        return f"No arm has a defined area ({report.headline})."
     text = (
         f"{best.name} separates {found.positives} abnormal from {found.negatives} normal patients "
-        f"with an area under the ROC curve of {found} ({_percent(report.confidence)} interval; {report.headline})."
+        f"with an area under the ROC curve of {found} ({percent(report.confidence)} interval; {best.headline}, "
+        f"{report.headline})."
     )
     if len(report.arms) > 1:
         text += (
             f" It is the best of {len(report.arms)} arms on these same patients, which flatters it and its interval."
         )
-    return f"{text} {_beside(strongest(list(report.shortcuts)))}"
+    return f"{text} {_beside(report.strongest(), report.exceeds_shortcuts(best))}"
 
 
-def _beside(shortcut: Shortcut | None) -> str:
+def _beside(shortcut: ShortcutResult | None, exceeded: bool) -> str:
     if shortcut is None or shortcut.strength is None:
         return "No shortcut was measured beside it."
-    less = shortcut.auc is not None and shortcut.auc.area < 0.5
+    less = shortcut.auc is not None and shortcut.auc.area < 0.5 < shortcut.strength
     direction = " (lower in abnormal patients)" if less else ""
-    return f"Without seeing disease, {shortcut.name} alone reaches {shortcut.strength:.3f}{direction}."
-
-
-def _summary(report: Report) -> str:
-    notes = "".join(f"<li>{escape(note)}</li>" for note in report.notes)
-    return (
-        f"<header><h1>{escape(report.cohort)}</h1><p class=when>{escape(report.created)}</p></header>\n"
-        f"<p class=notice>{escape(NOTICE)}</p>\n<p class=summary>{escape(summary_sentence(report))}</p>"
-        + (f"\n<ul class=notes>{notes}</ul>" if notes else "")
-    )
+    mark = "" if exceeded else " The arm does not exceed it: nothing here shows that it sees disease."
+    return f"Without seeing disease, {shortcut.name} alone reaches {shortcut.strength:.3f}{direction}.{mark}"
 
 
 def _headline_table(report: Report) -> str:
     best = report.best()
-    return _arm_table(report, report.headline, best)
-
-
-def _other_scores(report: Report) -> str:
-    names = dict.fromkeys(result.score for arm in report.arms for result in arm.results)
-    return "".join(
-        f"<h3>{escape(name)}</h3>{_arm_table(report, name, None)}" for name in names if name != report.headline
-    )
-
-
-def _arm_table(report: Report, score: str, best: ArmResult | None) -> str:
     head = (
         "alignment",
         "method",
+        "score",
         "seed",
         "normal",
         "abnormal",
-        f"AUC [{_percent(report.confidence)}]",
+        f"AUC [{percent(report.confidence)}]",
         "AP",
-        f"sensitivity at {_percent(report.specificity)} specificity",
+        f"sensitivity at {percent(report.specificity)} specificity",
         "seconds",
     )
-    rows, marked = [], []
-    for arm in report.arms:
-        result = arm.result(score)
-        if result is not None:
-            rows.append(_arm_cells(arm, result))
-            marked.append(arm is best)
-    return _table(head, rows, text=2, marked=marked)
+    shown = [(arm, result) for arm in report.arms if (result := arm.result(arm.headline)) is not None]
+    rows = [_arm_cells(arm, result, report.exceeds_shortcuts(arm)) for arm, result in shown]
+    table = html_table(head, rows, text=3, marked=[arm is best for arm, _ in shown])
+    rival = report.strongest()
+    if not table or rival is None or rival.strength is None:
+        return table
+    return f"<p>The strongest shortcut, {escape(rival.name)}, reaches {rival.strength:.3f}.</p>{table}"
 
 
-def _arm_cells(arm: ArmResult, result: ScoreResult) -> tuple[str, ...]:
-    area = str(result.auc) if result.auc else f"undefined: {result.reason}"
+def _every_score(report: Report) -> str:
+    names = list(dict.fromkeys(result.score for arm in report.arms for result in arm.results))
+    rows = [(arm.name, *(_area_cell(arm, name) for name in names)) for arm in report.arms]
+    table = html_table(("arm", *(name.removeprefix("score_").replace("_", " ") for name in names)), rows, text=1)
+    return table and (
+        "<p>On test patients, without intervals; * speaks for the arm above. The best of a row was not known "
+        "beforehand.</p>" + table
+    )
+
+
+def _area_cell(arm: ArmResult, score: str) -> str:
+    found = arm.result(score)
+    if found is None or found.auc is None:
+        return MISSING
+    return f"{found.auc.area:.3f}{' *' if score == arm.headline else ''}"
+
+
+def _threshold_table(report: Report) -> str:
+    head = (
+        "arm",
+        "score",
+        "threshold",
+        "sensitivity",
+        "specificity",
+        "balanced accuracy",
+        "plateau",
+        "mean balanced accuracy",
+        "Youden loss",
+    )
+    rows = [
+        (
+            item.arm,
+            item.score,
+            number(item.threshold, 4),
+            *(
+                number(value)
+                for value in (
+                    item.sensitivity,
+                    item.specificity,
+                    item.balanced_accuracy,
+                    item.plateau_width,
+                    item.mean_balanced_accuracy,
+                    item.youden_loss,
+                )
+            ),
+        )
+        for item in report.thresholds
+    ]
+    table = html_table(head, rows, text=2)
+    return table and (
+        f"<p>The threshold is the smallest that {percent(report.specificity)} of the validation normals do not "
+        "exceed; the rest is of test patients. Plateau: width of the thresholds within 95 % of the best Youden index, "
+        "in interquartile ranges of the validation normals. Youden loss: what the best threshold of validation gives "
+        "away.</p>" + table
+    )
+
+
+def _arm_cells(arm: ArmResult, result: ScoreResult, exceeds: bool) -> tuple[str, ...]:
+    area = f"{result.auc}{'' if exceeds else NOT_ABOVE}" if result.auc else f"undefined: {result.reason}"
     return (
         arm.alignment,
         arm.method,
+        result.score,
         str(arm.seed),
         str(result.negatives),
         str(result.positives),
         area,
-        _number(result.average_precision),
-        _number(result.sensitivity),
-        _number(arm.seconds, 0),
+        number(result.average_precision),
+        number(result.sensitivity),
+        number(arm.seconds, 0),
     )
 
 
@@ -131,14 +159,16 @@ def _shortcut_table(report: Report) -> str:
     rows = [
         (
             shortcut.name,
+            shortcut.kind,
             str(shortcut.auc) if shortcut.auc else f"undefined: {shortcut.reason}",
-            _number(shortcut.strength),
+            number(shortcut.strength),
         )
         for shortcut in report.shortcuts
     ]
-    table = _table(("quantity", f"AUC [{_percent(report.confidence)}]", "in its better direction"), rows, text=1)
+    head = ("shortcut", "kind", f"AUC [{percent(report.confidence)}]", "as a model would use it")
+    table = html_table(head, rows, text=2)
     return table and (
-        "<p>What sees no disease, on the same patients. An arm that does not clearly exceed these may have read "
+        "<p>What sees no disease, on the test patients. An arm that does not clearly exceed these may have read "
         "them.</p>" + table
     )
 
@@ -151,9 +181,9 @@ def _comparison_table(report: Report) -> str:
             continue
         found = pair.comparison
         difference = f"{found.difference:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
-        rows.append((pair.first, pair.second, difference, _p_value(found.p_value)))
-    head = ("first", "second", f"difference of AUC [{_percent(report.confidence)}]", "p")
-    table = _table(head, rows, text=2)
+        rows.append((pair.first, pair.second, difference, p_value(found.p_value)))
+    head = ("first", "second", f"difference of AUC [{percent(report.confidence)}]", "p")
+    table = html_table(head, rows, text=2)
     return table and ("<p>On the same patients; the variance of training is not in these intervals.</p>" + table)
 
 
@@ -165,72 +195,13 @@ def _stage_table(report: Report) -> str:
             str(count.needs_review),
             str(count.rejected),
             str(count.failed),
-            _number(count.seconds, 1),
+            number(count.seconds, 1),
         )
         for count in report.stages
     ]
-    return _table(("stage", "ok", "needs review", "rejected", "failed", "seconds"), rows, text=1)
+    return html_table(("stage", "ok", "needs review", "rejected", "failed", "seconds"), rows, text=1)
 
 
 def _set_aside_table(report: Report) -> str:
     rows = [(item.stage, item.reason, str(item.count)) for item in report.set_aside]
-    return _table(("stage", "reason", "radiographs"), rows, text=2)
-
-
-def _pictures(pictures: Sequence[Picture]) -> str:
-    figures = []
-    for picture in pictures:
-        data = base64.b64encode(picture.png).decode("ascii")
-        figures.append(
-            f'<figure class="{"wide" if picture.wide else "half"}"><h3>{escape(picture.title)}</h3>'
-            f'<img src="data:image/png;base64,{data}" alt="{escape(picture.caption)}">'
-            f"<figcaption>{escape(picture.caption)}</figcaption></figure>"
-        )
-    return f"<div class=pictures>{''.join(figures)}</div>" if figures else ""
-
-
-def _provenance(report: Report) -> str:
-    digests, versions = _pairs("manifest", report.digests), _pairs("software", report.versions)
-    settings = (
-        f"<details><summary>Settings</summary><pre>{escape(report.settings)}</pre></details>" if report.settings else ""
-    )
-    return settings + digests + versions
-
-
-def _pairs(name: str, values: Mapping[str, str]) -> str:
-    head = (name, "digest" if name == "manifest" else "version")
-    return _table(head, list(values.items()), text=2)
-
-
-def _section(title: str, body: str) -> str:
-    return f"<section><h2>{escape(title)}</h2>{body}</section>" if body else ""
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]], text: int, marked: Sequence[bool] | None = None) -> str:
-    """A table of escaped texts, the first `text` columns to the left, numbers to the right; empty without rows."""
-    if not rows:
-        return ""
-    names = "".join(f"<th{_side(i, text)}>{escape(name)}</th>" for i, name in enumerate(head))
-    lines = []
-    for row, best in zip(rows, marked or [False] * len(rows), strict=True):
-        cells = "".join(f"<td{_side(i, text)}>{escape(cell)}</td>" for i, cell in enumerate(row))
-        lines.append(f"<tr{' class=best' if best else ''}>{cells}</tr>")
-    return f"<div class=scroll><table><thead><tr>{names}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
-
-
-def _side(column: int, text: int) -> str:
-    return " class=text" if column < text else ""
-
-
-def _number(value: float | None, digits: int = 3) -> str:
-    return MISSING if value is None else f"{value:.{digits}f}"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:g} %"
-
-
-def _p_value(value: float | None) -> str:
-    if value is None:
-        return MISSING
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+    return html_table(("stage", "reason", "radiographs"), rows, text=2)

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 
 from assets.evaluation.comparison import Comparison
 from assets.evaluation.roc import Auc
-from assets.evaluation.shortcuts import Shortcut
 
 
 @dataclass(frozen=True)
@@ -39,8 +38,9 @@ class ArmResult:
         alignment: such as `it_dpr`.
         method: such as `cyclegan`.
         seed: of the training.
-        seconds: training and translation; None where not measured.
+        seconds: of the training; None where not measured.
         results: one a score; the headline's among them.
+        headline: name of the score that speaks for the arm in the summary.
     """
 
     alignment: str
@@ -48,6 +48,7 @@ class ArmResult:
     seed: int
     seconds: float | None
     results: tuple[ScoreResult, ...]
+    headline: str = "score_mean"
 
     @property
     def name(self) -> str:
@@ -60,6 +61,25 @@ class ArmResult:
 
 
 @dataclass(frozen=True)
+class ShortcutResult:
+    """How well something that sees no disease separates the same patients.
+
+    Attributes:
+        name: what it is.
+        kind: plain, a quantity as it stands, or supervised, a regression fitted on training patients.
+        auc: below 1/2 where abnormal patients have less of it; None where undefined.
+        strength: area in the direction that a model would use; None where undefined.
+        reason: empty, or why the two are missing.
+    """
+
+    name: str
+    kind: str
+    auc: Auc | None
+    strength: float | None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class ArmComparison:
     """Difference of two arms' areas on the same patients; `comparison` is None, with a reason, where undefined."""
 
@@ -67,6 +87,21 @@ class ArmComparison:
     second: str
     comparison: Comparison | None
     reason: str = ""
+
+
+@dataclass(frozen=True)
+class ThresholdResult:
+    """What the threshold of validation does to test patients, and how much hangs on it (see `stability`)."""
+
+    arm: str
+    score: str
+    threshold: float | None
+    sensitivity: float | None
+    specificity: float | None
+    balanced_accuracy: float | None
+    plateau_width: float | None
+    mean_balanced_accuracy: float | None
+    youden_loss: float | None
 
 
 @dataclass(frozen=True)
@@ -114,12 +149,13 @@ class Report:
     Attributes:
         cohort: its name, the title.
         created: date and time as text; fixed by the caller, so that equal inputs give equal files.
-        headline: name of the score of the summary.
+        headline: which score speaks for an arm in the summary, in words.
         confidence: level of the intervals.
         specificity: at which sensitivities were read.
         arms: every arm evaluated.
         shortcuts: areas of what sees no disease, on the same patients.
         comparisons: of arms, may be empty.
+        thresholds: of the headline score of every arm.
         stages: in the order of the pipeline.
         set_aside: reasons with counts.
         pictures: in the order shown.
@@ -135,8 +171,9 @@ class Report:
     confidence: float
     specificity: float
     arms: tuple[ArmResult, ...]
-    shortcuts: tuple[Shortcut, ...] = ()
+    shortcuts: tuple[ShortcutResult, ...] = ()
     comparisons: tuple[ArmComparison, ...] = ()
+    thresholds: tuple[ThresholdResult, ...] = ()
     stages: tuple[StageCount, ...] = ()
     set_aside: tuple[SetAside, ...] = ()
     pictures: tuple[Picture, ...] = ()
@@ -151,7 +188,17 @@ class Report:
         defined = [(auc.area, arm) for arm, auc in areas.items() if auc is not None]
         return max(defined, key=lambda pair: pair[0])[1] if defined else None
 
+    def strongest(self) -> ShortcutResult | None:
+        """The shortcut that separates best, the first of equals; None where none is defined."""
+        defined = [shortcut for shortcut in self.shortcuts if shortcut.strength is not None]
+        return max(defined, key=lambda shortcut: shortcut.strength or 0.0, default=None)
+
+    def exceeds_shortcuts(self, arm: ArmResult) -> bool:
+        """Whether the headline area of an arm is defined and above that of every shortcut."""
+        found, rival = self.headline_auc(arm), self.strongest()
+        return found is not None and (rival is None or found.area > (rival.strength or 0.0))
+
     def headline_auc(self, arm: ArmResult) -> Auc | None:
         """Area of the headline score of an arm, None where undefined."""
-        result = arm.result(self.headline)
+        result = arm.result(arm.headline)
         return result.auc if result else None

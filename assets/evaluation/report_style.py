@@ -24,7 +24,8 @@ table { border-collapse: collapse; font-size: 13.5px; width: 100%; background: v
 th, td { padding: 5px 10px; border-bottom: 1px solid var(--line); text-align: right; vertical-align: top;
   font-variant-numeric: tabular-nums; }
 th { color: var(--faint); font-weight: 600; vertical-align: bottom; }
-th.text, td.text { text-align: left; overflow-wrap: anywhere; }
+td { white-space: nowrap; }
+th.text, td.text { white-space: normal; text-align: left; overflow-wrap: break-word; }
 tr.best td { background: var(--best); font-weight: 600; }
 .pictures { display: flex; flex-wrap: wrap; gap: 18px; align-items: flex-start; }
 figure { margin: 0; max-width: 100%; }

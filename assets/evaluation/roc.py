@@ -173,7 +173,7 @@ def auc(scores: npt.ArrayLike, labels: npt.ArrayLike, confidence: float = 0.95) 
     if min(m, n) < 2:
         return Auc(area, None, None, m, n, "a class has one case, which gives no variance")
     error = float(np.sqrt(covariance[0, 0]))
-    return Auc(area, error, _logit_interval(area, error, confidence), m, n)
+    return Auc(area, error, logit_interval(area, error, confidence), m, n)
 
 
 def separation_bound(positives: int, negatives: int, confidence: float) -> float:
@@ -218,7 +218,8 @@ def sensitivity_at(specificity: float, scores: npt.ArrayLike, labels: npt.ArrayL
     return float(curve.true_positive_rate[allowed].max())
 
 
-def _logit_interval(area: float, error: float, confidence: float) -> Interval:
+def logit_interval(area: float, error: float, confidence: float) -> Interval:
+    """Interval of an area strictly between 0 and 1 from its standard error, two-sided on the logit scale."""
     half = ndtri((1 + confidence) / 2) * error / (area * (1 - area))
     center = np.log(area / (1 - area))
     low, high = 1 / (1 + np.exp(-(center - half))), 1 / (1 + np.exp(-(center + half)))

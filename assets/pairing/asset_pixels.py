@@ -75,7 +75,7 @@ class PairedCohort:
         """Boxes in the reference frame of every row of the table; those of other rows than these stay empty."""
         carried: list[list[Row]] = [[]] * self.rows.num_rows
         marked = pc.greater(pc.list_value_length(self.rows["canvas_boxes"]), 0).to_numpy(zero_copy_only=False)
-        registration = cache(partial(_registration, self.run))
+        registration = cache(partial(cohort_registration, self.run))
         known = boxes_before(self.before)
         read = partial(read_artifact, self.run.store)
         for shard, mine in self._by_shard(needed[marked[needed]]):
@@ -109,7 +109,8 @@ class PairedCohort:
         return {row.registered["key"]: row for row in rows if row.registered["key"] in wanted}
 
 
-def _registration(run: StageRun) -> Registration:
+def cohort_registration(run: StageRun) -> Registration:
+    """What carries points and maps between canvas and frame in this run's cohort; recorded as read by this run."""
     reference, model = (run.model(stage) for stage in MODELS)
     chosen = upstream_settings(run, "prealigned_radiographs", PrealignmentSettings)
     return Registration(

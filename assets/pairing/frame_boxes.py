@@ -50,13 +50,16 @@ def boxes_in_frame(
     Raises:
         ValueError: a lung is missing, or the boxes are no boxes.
     """
+    return enclosing_boxes(boxes, lambda points: points_in_frame(known, lungs, prealigned, velocity, points))
+
+
+def points_in_frame(
+    known: Registration, lungs: U8, prealigned: F32, velocity: npt.NDArray[np.float16], points: Floats
+) -> Floats:
+    """Points of the canvas, (K, 2), columns (x, y), px, in the reference frame after IT-DPR; see `boxes_in_frame`."""
     height, width = lungs.shape
     back = velocity_displacement(-velocity, (height, width), known.settings.integration_steps)
-
-    def carry(points: Floats) -> Floats:
-        return carry_points(back, _prealigned(known, lungs, prealigned, points))
-
-    return enclosing_boxes(boxes, carry)
+    return carry_points(back, _prealigned(known, lungs, prealigned, points))
 
 
 def _prealigned(known: Registration, lungs: U8, displacement: F32, points: Floats) -> Floats:

@@ -21,11 +21,12 @@ from assets.registration.folds import folded_share
 from assets.segmentation.quality import dice
 from assets.tables import CARRIED, PREALIGNED, REFERENCE_LUNG
 from resources.arrays import Arrays
+from resources.borrowed import borrowed_model
 from resources.dagster_shapes import PICTURE_BYTES, column_schema, set_aside_table
 from resources.fitted import FittedModel, keep_or_fit
 from resources.incremental import Outcome, Refreshed, row_keys
 from resources.manifests import read_artifact
-from resources.partitions import COHORTS, SHARDS, all_shards_of, cohort_model
+from resources.partitions import COHORTS, SHARDS, SHARDS_BY_COHORT, all_shards_of, cohort_model
 from resources.planned import Brought, Planned, once, row_at, row_of
 from resources.stage_config import config_schema
 from resources.stage_run import StageRun, Store, recipe, stage_run
@@ -79,7 +80,7 @@ def _reference(run: StageRun, settings: ReferenceSettings) -> FittedModel:
         run.store,
         run.place,
         # Asking for a new fit is no other way of fitting.
-        recipe(run, settings.model_copy(update={"refit": False}), []),
+        recipe(run, settings.model_copy(update={"refit": False}), [], without=["borrow_from"]),
         [row["key"] for row in chosen],
         partial(_fit_reference, run, chosen, radiographs, settings),
         present=present["key"].to_pylist(),
@@ -98,9 +99,11 @@ def _reference(run: StageRun, settings: ReferenceSettings) -> FittedModel:
     metadata=column_schema(REFERENCE_LUNG),
 )
 def reference_lung(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult:  # type: ignore[type-arg]
-    """The cohort's one reference: medoid or mean of its training normals' lungs, kept until its basis changes."""
+    """The one reference: medoid or mean of training normals' lungs, kept until its basis changes, or borrowed."""
     with stage_run(context, store, REFERENCE_VERSION) as run:
-        model = _reference(run, run.settings(ReferenceSettings))
+        settings = run.settings(ReferenceSettings)
+        lender = settings.borrow_from
+        model = borrowed_model(run, lender, SHARDS_BY_COHORT) if lender else _reference(run, settings)
         run.settings_used["refit"] = False
         done = Refreshed([model.row], int(model.computed), int(not model.computed), 0, 0.0)
         return run.finish(done, REFERENCE_LUNG, {"decision": model.why}, partial(_reference_picture, model.arrays))

@@ -72,6 +72,9 @@ class ReferenceSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    borrow_from: str = Field(
+        default="", description="Use the reference of this cohort, COHORT or COHORT@DIGEST; empty to choose one"
+    )
     kind: Literal["medoid", "mean", "symmetric"] = Field(
         default="medoid",
         description="medoid: the training normal whose lungs are most typical; mean: mean shape of the training "

@@ -98,11 +98,12 @@ def files_todo(run: StageRun, declaration: CohortDeclaration, settings: Radiogra
     intake = take_in(declaration, shard, _access(run, declaration, source), barred, patient_key())
     run.source = intake.source
     run.progress(f"{run.place}: {intake.read_count} source files were read, the others are as when they were")
-    tasks = [_task(run, planned, source, settings) for planned in intake.planned]
+    tasks = [radiograph_task(run, planned, source, settings) for planned in intake.planned]
     return Todo(tasks, intake.barred, intake.stands, intake.remember)
 
 
-def _task(run: StageRun, planned: Planned, source: ObjectStore, settings: RadiographSettings) -> Task:
+def radiograph_task(run: StageRun, planned: Planned, source: ObjectStore, settings: RadiographSettings) -> Task:
+    """What a row of a cohort of files is to become; it is decoded when the task is done."""
     return Task(
         row_key(run.stage, run.version, settings.model_dump(include=PIXEL_SETTINGS), planned.inputs),
         planned.carried(settings),

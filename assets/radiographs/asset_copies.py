@@ -12,7 +12,7 @@ from assets.radiographs.consistency import COMPARED, copy_reason, same_pixels
 from assets.radiographs.verdicts import JUDGED_BY, not_yet_published, usable
 from resources.manifests import Place, read_pointer, read_previous, table_from
 from resources.object_store import ObjectStore
-from resources.partitions import SHARDS_BY_COHORT, cohort_of
+from resources.partitions import SHARDS_BY_COHORT, VARIANTS, cohort_of
 from resources.stage_run import StageRun
 
 REQUESTS_AT_ONCE = 16
@@ -53,8 +53,10 @@ def _published(run: StageRun) -> set[tuple[str, ...]]:
 
 
 def _published_elsewhere(run: StageRun) -> Iterator[tuple[str, pa.Table]]:
-    """Columns COMPARED of the current manifests of all other shards, of every cohort."""
-    shards = [key for keys in SHARDS_BY_COHORT.values() for key in keys if key != run.partition]
+    """Columns COMPARED of the current manifests of all other shards, of every cohort that rows are compared with."""
+    alone = bool(run.mapping.get("variant_of"))
+    cohorts = [cohort for cohort in SHARDS_BY_COHORT if cohort == run.cohort or not (alone or cohort in VARIANTS)]
+    shards = [key for cohort in cohorts for key in SHARDS_BY_COHORT[cohort] if key != run.partition]
     with ThreadPoolExecutor(REQUESTS_AT_ONCE) as requests:
         tables = requests.map(partial(_current, run.store), (Place(run.stage, shard) for shard in shards))
         yield from ((shard, found) for shard, found in zip(shards, tables, strict=True) if found is not None)

@@ -11,7 +11,7 @@ from assets.radiographs.split import shard_of
 from assets.radiographs.table import SourceRow
 
 # What no row hangs on; storage options may be secrets besides.
-SILENT = {"title", "description", "citation", "settings", "storage_options"}
+SILENT = {"title", "description", "citation", "settings", "storage_options", "variant_of"}
 COHORTS_KEPT = 2
 
 

@@ -98,6 +98,16 @@ class CohortDeclaration(BaseModel):
     other_labels: list[str] = Field(
         default_factory=list, description="labels that are kept but neither trained nor scored on"
     )
+    unlabelled: bool = Field(
+        default=False,
+        description="no image has a label: all are scored with the models of another cohort, none is trained on; "
+        "columns.label is not read",
+    )
+    variant_of: str | None = Field(
+        default=None,
+        description="cohort whose images these are under another split, as a study's folds are; rows are compared with "
+        "no other cohort's, and others' not with these",
+    )
     undo_squash: bool = Field(default=False, description="undo squashing; all images then need true_aspect_wh")
     shards: int = Field(default=1, ge=1, le=99, description="parts of the cohort that are processed apart")
     phantom: dict[str, Any] | None = Field(default=None, description="settings of the phantoms, kind phantom only")
@@ -112,6 +122,8 @@ class CohortDeclaration(BaseModel):
 
     def domain_of(self, label: str) -> Domain | None:
         """Domain of a label, None if the cohort does not list it."""
+        if self.unlabelled:
+            return "other"
         domains: dict[Domain, list[str]] = {
             "normal": self.normal_labels,
             "abnormal": self.abnormal_labels,
@@ -174,11 +186,16 @@ class CohortDeclaration(BaseModel):
 
     def _label_problem(self) -> str | None:
         labels = [*self.normal_labels, *self.abnormal_labels, *self.other_labels]
+        if self.unlabelled:
+            return "unlabelled is set, but labels are listed; remove them or unlabelled" if labels else None
         twice = sorted({label for label in labels if labels.count(label) > 1})
         if twice:
             return f"label {twice[0]!r} is listed twice; keep it in one of normal_labels, abnormal_labels, other_labels"
-        if not (self.normal_labels or self.abnormal_labels):
-            return "no label is normal or abnormal; list at least one in normal_labels or abnormal_labels"
+        if not labels:
+            return (
+                "no label is listed; list at least one in normal_labels or abnormal_labels, or set unlabelled where "
+                "the images are only to be scored"
+            )
         unlisted = sorted({label for label in self.folders.values() if label not in labels})
         if unlisted:
             return f"folders: label {unlisted[0]!r} is not listed; add it to normal_, abnormal_ or other_labels"

@@ -19,6 +19,7 @@ from assets.radiographs.declared_masks import MASK_COLUMNS
 from assets.radiographs.lung_masks import EncodedLungs, encoded_lungs
 from assets.radiographs.paths import path_problem
 
+UNLABELLED = "unlabelled"
 MASK_ROLES = ("lung_mask", "right_lung_mask", "left_lung_mask", "lesion_mask")
 
 
@@ -118,7 +119,9 @@ def rows_of(declaration: CohortDeclaration, table: pa.Table) -> list[SourceRow]:
     Raises:
         DeclarationError: a declared column is not in the table.
     """
-    wanted = {role: column for role, column in declaration.columns.model_dump().items() if column is not None}
+    unread = {"label"} if declaration.unlabelled else set()
+    declared = declaration.columns.model_dump(exclude=unread)
+    wanted = {role: column for role, column in declared.items() if column is not None}
     for role, column in wanted.items():
         if column not in table.column_names:
             raise DeclarationError(
@@ -140,7 +143,8 @@ def _close(column: str, table: pa.Table) -> str:
 
 
 def _row_of(declaration: CohortDeclaration, number: int, cells: dict[str, Any]) -> SourceRow:
-    image, label = text_of(cells["image"]) or "", text_of(cells["label"]) or ""
+    image = text_of(cells["image"]) or ""
+    label = UNLABELLED if declaration.unlabelled else text_of(cells["label"]) or ""
     boxes, box_problem = parse_boxes(cells.get("boxes"))
     aspect, aspect_problem = parse_aspect(cells.get("true_aspect_wh"))
     patient, patient_problem = _patient(declaration, image, cells.get("patient"))

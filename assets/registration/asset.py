@@ -28,12 +28,13 @@ from assets.segmentation.quality import dice
 from assets.tables import CARRIED, REGISTERED, REGISTRATION_MODEL
 from resources.accelerator import Accelerator
 from resources.arrays import Arrays
+from resources.borrowed import borrowed_model
 from resources.checkpoint_store import CheckpointStore
 from resources.dagster_shapes import PICTURE_BYTES, checked, column_schema, set_aside_table
-from resources.fitted import keep_or_fit
+from resources.fitted import FittedModel, keep_or_fit
 from resources.incremental import Outcome, Refreshed, row_keys
 from resources.manifests import read_artifact
-from resources.partitions import COHORTS, SHARDS, all_shards_of, cohort_model
+from resources.partitions import COHORTS, SHARDS, SHARDS_BY_COHORT, all_shards_of, cohort_model
 from resources.planned import Brought, Planned, once, row_at, row_of
 from resources.progress import training_progress
 from resources.stage_config import config_schema
@@ -112,9 +113,11 @@ def _damaged(run: StageRun, reference: U8, lungs: U8, settings: RegistrationSett
 def registration_model(
     context: dg.AssetExecutionContext, store: Store, accelerator: Accelerator
 ) -> dg.MaterializeResult:  # type: ignore[type-arg]
-    """The IT-DPR network of a cohort, trained on its training part without labels, kept until its basis changes."""
+    """The IT-DPR network of a cohort, trained without labels and kept until its basis changes, or another cohort's."""
     with stage_run(context, store, MODEL_VERSION) as run:
         settings = run.settings(RegistrationSettings)
+        if settings.borrow_from:
+            return _finished(run, borrowed_model(run, settings.borrow_from, SHARDS_BY_COHORT))
         reference = run.model("reference_lung")
         if settings.reading == "R2" and reference["kind"] != "medoid":
             raise dg.Failure(
@@ -128,20 +131,24 @@ def registration_model(
         model = keep_or_fit(
             run.store,
             run.place,
-            recipe(run, settings, [reference["key"]]),
+            recipe(run, settings, [reference["key"]], without=["borrow_from"]),
             [row["key"] for row in rows],
             partial(_fit, run, rows, reference_arrays, settings, accelerator.torch_device()),
         )
         CheckpointStore(run.store, model.row["key"]).clear()
-        names = model.row["history_columns"]
-        history = [dict(zip(names, map(float, entry), strict=True)) for entry in model.arrays["history"]]
-        done = Refreshed([model.row], int(model.computed), int(not model.computed), 0, 0.0)
-        return run.finish(
-            done,
-            REGISTRATION_MODEL,
-            {"decision": model.why},
-            lambda: {"loss": to_png(loss_curve(history), PICTURE_BYTES)},
-        )
+        return _finished(run, model)
+
+
+def _finished(run: StageRun, model: FittedModel) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    names = model.row["history_columns"]
+    history = [dict(zip(names, map(float, entry), strict=True)) for entry in model.arrays["history"]]
+    done = Refreshed([model.row], int(model.computed), int(not model.computed), 0, 0.0)
+    return run.finish(
+        done,
+        REGISTRATION_MODEL,
+        {"decision": model.why},
+        lambda: {"loss": to_png(loss_curve(history), PICTURE_BYTES)},
+    )
 
 
 def trained_refiner(
@@ -224,7 +231,7 @@ def registered_radiographs(
     with stage_run(context, store, REGISTRATION_VERSION) as run:
         settings = run.settings(RefinementSettings)
         device = accelerator.torch_device()
-        bound = _bound(run, settings, device)
+        bound = bound_network(run, settings, device)
         planned = partial(planned_registrations, run, settings, bound)
         done = unchanged(run, REGISTERED) or run.refresh_planned(planned(), REGISTERED)
         return run.finish(
@@ -239,7 +246,7 @@ def registered_radiographs(
         )
 
 
-def _bound(run: StageRun, settings: RefinementSettings, device: torch.device) -> Bound:
+def bound_network(run: StageRun, settings: RefinementSettings, device: torch.device) -> Bound:
     """The cohort's network, bound to its reference where there is a radiograph to register: that takes a second."""
 
     def build() -> tuple[Refiner, U8]:

@@ -41,6 +41,9 @@ class RegistrationSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    borrow_from: str = Field(
+        default="", description="Use the network of this cohort, COHORT or COHORT@DIGEST; empty to train one."
+    )
     reading: Reading = Field(default="R3", description="What the network sees and learns; see the README.")
     encoder_features: list[int] = Field(
         default=[32, 48, 64, 96],

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 F32 = npt.NDArray[np.float32]
@@ -20,8 +20,8 @@ class AnomalyMaps:
     """Maps of a batch, in units of an image in [0, 1], exactly 0 outside the lungs.
 
     Attributes:
-        absolute: (N, S, S) float32 in [0, 1], |x - G(x)|.
-        positive: (N, S, S) float32 in [0, 1], max(0, x - G(x)): what the radiograph has too much of, as opacities.
+        absolute: (N, S, S) float32, |x - G(x)|, in [0, 1] unless a gain was given.
+        positive: (N, S, S) float32, max(0, x - G(x)), likewise: what the radiograph has too much of, as opacities.
         lungs: (N, S, S) bool, the pixels that count.
     """
 
@@ -30,7 +30,7 @@ class AnomalyMaps:
     lungs: Mask
 
 
-def anomaly_maps(images: Array, translated: Array, lungs: Array) -> AnomalyMaps:
+def anomaly_maps(images: Array, translated: Array, lungs: Array, gain: F32 | None = None) -> AnomalyMaps:
     """Difference of radiographs and their translations to normal, inside the lungs.
 
     The maps stay in the frame of the images. In the reference frame the mean of a map therefore weights a
@@ -40,6 +40,7 @@ def anomaly_maps(images: Array, translated: Array, lungs: Array) -> AnomalyMaps:
         images: x, (N, 1, S, S) or (N, S, S), in [-1, 1]; tensor on any device, or array.
         translated: G(x), the same shape and range.
         lungs: labels, binary or soft mask of the same shape; a pixel counts from 0.5 on.
+        gain: (S, S), what a difference is worth at each pixel, above 0; 1 everywhere where none is given.
 
     Returns:
         The absolute map and its positive part, halved to the units of an image in [0, 1].
@@ -56,7 +57,8 @@ def anomaly_maps(images: Array, translated: Array, lungs: Array) -> AnomalyMaps:
         raise ValueError(f"images {x.shape}, translated {generated.shape} and lungs {inside.shape} must have one shape")
     _check_range("images", x)
     _check_range("translated", generated)
-    difference = np.where(inside, (x - generated) / 2, np.float32(0)).astype(np.float32)
+    worth = np.float32(1) if gain is None else gain
+    difference = np.where(inside, worth * (x - generated) / 2, np.float32(0)).astype(np.float32)
     return AnomalyMaps(np.abs(difference), np.maximum(difference, np.float32(0)), inside)
 
 
@@ -82,11 +84,17 @@ def smooth_in_lung(anomaly_map: F32, lungs: Pixels, sigma: float) -> F32:
     scaled = sigma * max(anomaly_map.shape) / REFERENCE_SIDE
     if scaled == 0:
         return np.where(inside, anomaly_map, np.float32(0)).astype(np.float32)
-    # float64 keeps ties of a constant map within rounding of each other
-    weight = gaussian_filter(inside.astype(np.float64), scaled, mode="constant")
-    total = gaussian_filter(np.where(inside, anomaly_map, 0).astype(np.float64), scaled, mode="constant")
+    weight, total = _blurred(inside, scaled), _blurred(np.where(inside, anomaly_map, 0), scaled)
     smoothed: F32 = np.divide(total, weight, out=np.zeros_like(total), where=inside).astype(np.float32)
     return smoothed
+
+
+def _blurred(values: npt.NDArray[np.generic], sigma: float) -> npt.NDArray[np.float64]:
+    """Gaussian out to four sigmas with nothing beyond the border."""
+    side = 2 * max(1, round(4 * sigma)) + 1
+    # float64 keeps ties of a constant map within rounding of each other
+    wide = values.astype(np.float64)
+    return np.asarray(cv2.GaussianBlur(wide, (side, side), sigma, borderType=cv2.BORDER_CONSTANT), dtype=np.float64)
 
 
 def _batch(name: str, values: Array) -> F32:

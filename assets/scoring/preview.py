@@ -1,6 +1,7 @@
-"""Contact sheet of anomaly maps over their radiographs."""
+"""Contact sheets of anomaly maps over their radiographs, in the frame and on the radiographs themselves."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import repeat
 
 import numpy as np
@@ -55,6 +56,68 @@ def anomaly_sheet(
         tiles += [_marked(picture, target, side / max(image.shape)) for picture in pair]
     under = [text for caption in captions for text in (caption, "")]
     return contact_sheet(tiles, 2 * min(groups, max(1, len(tiles) // 2)), under)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A radiograph with its maps, each with the lungs and the lesion of its own grid.
+
+    Attributes:
+        image: (S, S) in [0, 1], in the frame.
+        anomaly: (S, S), the map, in units of the image.
+        z: (S, S), the map in spreads of normals; None without normal maps.
+        lungs: (S, S) labels or mask.
+        lesion: (S, S) mask, None where none is known.
+        native_image: (H, W) in [0, 1], the radiograph on its canvas.
+        native: (H, W), the map carried back onto the canvas.
+        native_lungs: (H, W) labels or mask.
+        native_lesion: (H, W) mask, None where none is known.
+        caption: such as its label and score.
+    """
+
+    image: F32
+    anomaly: F32
+    z: F32 | None
+    lungs: Pixels
+    lesion: Pixels | None
+    native_image: F32
+    native: F32
+    native_lungs: Pixels
+    native_lesion: Pixels | None
+    caption: str
+
+
+def maps_sheet(shown: Sequence[Shown], *, sigma: float = 2.0, side: int = 128) -> U8:
+    """Four tiles a radiograph: in the frame, its map, its z-score map, and the map on the radiograph itself.
+
+    Two radiographs lie side by side; maps share one scale, z-score maps another; lesions are outlined in green. Without
+    normal maps the third tile is the plain image again.
+
+    Args:
+        shown: one radiograph or more.
+        sigma: smoothing of the maps, pixels at 256.
+        side: longer side of a tile in pixels.
+
+    Returns:
+        (h, w, 3) uint8.
+
+    Raises:
+        ValueError: no radiograph.
+    """
+    maps = [smooth_in_lung(each.anomaly, each.lungs, sigma) for each in shown]
+    natives = [smooth_in_lung(each.native, each.native_lungs, sigma) for each in shown]
+    lungs = [each.lungs for each in shown]
+    z = [smooth_in_lung(np.zeros_like(each.image) if each.z is None else each.z, each.lungs, sigma) for each in shown]
+    full, full_z = _full_scale(maps, lungs), _full_scale(z, lungs)
+    tiles: list[RGB] = []
+    for each, values, scores, native in zip(shown, maps, z, natives, strict=True):
+        image, canvas = fitted(each.image, side), fitted(each.native_image, side)
+        scale = side / max(each.image.shape)
+        in_frame = (to_rgb(image), heat(image, fitted(values, side), full), heat(image, fitted(scores, side), full_z))
+        tiles += [_marked(picture, each.lesion, scale) for picture in in_frame]
+        tiles.append(_marked(heat(canvas, fitted(native, side), full), each.native_lesion, scale))
+    under = [text for each in shown for text in (each.caption, f"to {full:.2f}", f"z to {full_z:.1f}", "radiograph")]
+    return contact_sheet(tiles, 4 * min(2, len(shown)) if shown else 4, under)
 
 
 def _full_scale(maps: Sequence[F32], lungs: Sequence[Pixels]) -> float:

@@ -1,63 +1,80 @@
-"""One number per radiograph from its anomaly map."""
+"""Numbers for a radiograph from its anomaly map."""
 
 import math
-from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from assets.scoring.anomaly_map import AnomalyMaps
+from assets.scoring.anomaly_map import smooth_in_lung
 from assets.scoring.settings import ScoringSettings
 
 F32 = npt.NDArray[np.float32]
-ScoreName = Literal["score_mean", "score_top5", "score_mean_positive", "score_top5_positive"]
+Mask = npt.NDArray[np.bool_]
+Reducer = Literal["mean", "top5", "max", "p99"]
+REDUCERS: tuple[Reducer, ...] = get_args(Reducer)
+Kind = Literal["absolute", "positive"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+ScoreName = Literal[
+    "score_mean",
+    "score_top5",
+    "score_max",
+    "score_p99",
+    "score_mean_positive",
+    "score_top5_positive",
+    "score_max_positive",
+    "score_p99_positive",
+    "score_mean_z",
+    "score_top5_z",
+    "score_max_z",
+    "score_p99_z",
+    "score_mean_positive_z",
+    "score_top5_positive_z",
+    "score_max_positive_z",
+    "score_p99_positive_z",
+]
 SCORE_NAMES: tuple[ScoreName, ...] = get_args(ScoreName)
 
-
-@dataclass(frozen=True)
-class Score:
-    """The anomaly scores of one radiograph, in units of an image in [0, 1]; the attributes are table columns.
-
-    Attributes:
-        score_mean: mean of |x - G(x)| over the lungs.
-        score_top5: mean of its highest share of lung pixels (5 % unless the settings say otherwise).
-        score_mean_positive: mean of max(0, x - G(x)) over the lungs.
-        score_top5_positive: mean of the highest share of the positive part.
-    """
-
-    score_mean: float
-    score_top5: float
-    score_mean_positive: float
-    score_top5_positive: float
+_PERCENTILE = 99
 
 
-def score_radiographs(maps: AnomalyMaps, settings: ScoringSettings) -> list[Score]:
-    """Scores of every radiograph of a batch, in its order.
+def score_columns(
+    values: F32, lungs: Mask, kind: Kind, settings: ScoringSettings, *, z: bool = False
+) -> dict[str, float]:
+    """Scores of one map, by the name of their column.
+
+    Args:
+        values: (S, S) float32, a map of one kind, or how far it lies above that of normals.
+        lungs: (S, S) bool.
+        kind: |x - G(x)|, or its positive part.
+        settings: share of the top5 scores and smoothing of the max scores.
+        z: the values are in spreads of normals instead of units of the image.
+
+    Returns:
+        mean, mean of the highest share, highest value of the smoothed map, and 99th percentile, all inside the lungs.
 
     Raises:
-        ValueError: a row has no lung pixel; such a radiograph must be set aside before it is scored.
+        ValueError: there is no lung pixel; such a radiograph must be set aside before it is scored.
     """
-    scores = []
-    for row, (absolute, positive, lungs) in enumerate(zip(maps.absolute, maps.positive, maps.lungs, strict=True)):
-        if not lungs.any():
-            raise ValueError(f"row {row} has no lung pixel to score; set the radiograph aside first")
-        inside, inside_positive = absolute[lungs], positive[lungs]
-        scores.append(
-            Score(
-                score_mean=mean(inside),
-                score_top5=top_mean(inside, settings.top_share),
-                score_mean_positive=mean(inside_positive),
-                score_top5_positive=top_mean(inside_positive, settings.top_share),
-            )
-        )
-    return scores
+    inside = values[lungs]
+    found: dict[Reducer, float] = {
+        "mean": mean(inside),
+        "top5": top_mean(inside, settings.top_share),
+        "max": float(smooth_in_lung(values, lungs, settings.max_sigma)[lungs].max()),
+        "p99": float(np.percentile(inside, _PERCENTILE)),
+    }
+    return {score_name(reducer, kind, z=z): value for reducer, value in found.items()}
+
+
+def score_name(reducer: Reducer, kind: Kind, *, z: bool) -> str:
+    """Column of a score."""
+    return f"score_{reducer}{'_positive' if kind == 'positive' else ''}{'_z' if z else ''}"
 
 
 def mean(values: F32) -> float:
     """Mean of (K,) lung pixels, summed in float64; ValueError where there are none."""
     if values.size == 0:
-        raise ValueError("values must hold at least one lung pixel, got none")
+        raise ValueError("values must hold at least one lung pixel, got none; set the radiograph aside first")
     return float(values.mean(dtype=np.float64))
 
 

@@ -15,8 +15,7 @@ class ScoringSettings(BaseModel):
     top_share: float = Field(
         default=0.05, gt=0, le=1, description="share of the lung's pixels, highest first, averaged by the top5 scores"
     )
-    display_sigma: float = Field(default=2.0, ge=0, description="Gaussian sigma of the maps shown, pixels at 256")
-    # pointing game: Zhang et al. 2018, arXiv:1608.00507; smoothing keeps one noisy pixel from deciding it
-    pointing_sigma: float = Field(
-        default=3.0, ge=0, description="Gaussian sigma before the pointing game, pixels at 256"
+    max_sigma: float = Field(
+        default=3.0, ge=0, description="Gaussian sigma before the max scores take the highest value, pixels at 256"
     )
+    display_sigma: float = Field(default=2.0, ge=0, description="Gaussian sigma of the maps shown, pixels at 256")

@@ -16,7 +16,7 @@ class SegmenterSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     borrow_from: str = Field(
-        default="", description="Use the segmenter of this cohort instead of training one; empty to train."
+        default="", description="Use the segmenter of this cohort, COHORT or COHORT@DIGEST; empty to train one."
     )
     cross_fit: int = Field(
         default=1,

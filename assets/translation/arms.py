@@ -1,15 +1,20 @@
 """The arms of a study: how radiographs are aligned, and what translates them."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, TypeGuard, get_args
 
 Alignment = Literal["none", "lung_box", "it_pr", "it_dpr"]
-Method = Literal["cyclegan", "cut", "fastcut", "reggan", "reggan_nc", "pix2pix", "pca"]
+Method = Literal["cyclegan", "cut", "fastcut", "reggan", "reggan_nc", "pix2pix", "pca", "template"]
 Gan = Literal["cyclegan", "cut", "fastcut", "reggan", "reggan_nc", "pix2pix"]
 
 # They see an abnormal radiograph together with the normal one of its pseudo-pair.
 ON_PAIRS: tuple[Gan, ...] = ("reggan", "reggan_nc", "pix2pix")
 LUNGS_IN_PLACE: tuple[Alignment, ...] = ("it_pr", "it_dpr")
+
+
+def is_gan(method: Method) -> TypeGuard[Gan]:
+    """Whether a method trains networks; the others are closed forms of normals, cost seconds and draw nothing."""
+    return method in get_args(Gan)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import torch
 from assets.pairing.asset_frames import FRAME_COLUMNS, FRAME_STAGES, FRAMES_OF_COHORT
 from assets.pairing.chosen_frames import join_chosen
 from assets.tables import TRANSLATOR
-from assets.translation.arms import Arm
+from assets.translation.arms import Arm, is_gan
 from assets.translation.asset_frames import FrameReader, PreparedFrames
 from assets.translation.asset_pictures import pictures, quality_table
 from assets.translation.asset_training import Trainings
@@ -22,11 +22,12 @@ from assets.translation.presets import image_size
 from assets.translation.runs import planned_runs
 from assets.translation.settings import TranslationSettings
 from resources.accelerator import Accelerator
+from resources.borrowed import borrowed_rows
 from resources.checkpoint_store import CheckpointStore
 from resources.dagster_shapes import column_schema, set_aside_table
-from resources.incremental import Task
+from resources.incremental import Refreshed, Task
 from resources.manifests import read_artifact
-from resources.partitions import COHORTS
+from resources.partitions import COHORTS, SHARDS_BY_COHORT
 from resources.stage_config import config_schema
 from resources.stage_run import StageRun, Store, stage_run
 
@@ -48,13 +49,18 @@ VERSION = "2"
     pool="training",
 )
 def translator(context: dg.AssetExecutionContext, store: Store, accelerator: Accelerator) -> dg.MaterializeResult:  # type: ignore[type-arg]
-    """Abnormal-to-normal translators on the training pairs: GANs, and PCA reconstruction without one."""
+    """Abnormal-to-normal translators on the training pairs, GANs, PCA and template; or another cohort's."""
     with stage_run(context, store, VERSION) as run:
         settings = run.settings(TranslationSettings)
+        if settings.borrow_from:
+            rows = borrowed_rows(run, settings.borrow_from, SHARDS_BY_COHORT)
+            return run.finish(Refreshed(rows, 0, len(rows), 0, 0.0), TRANSLATOR, {"quality": quality_table(rows)})
         planned = planned_runs(settings)
-        at_once = accelerator.trainings_at_once(sum(arm.method != "pca" for arm, _ in planned))
+        asked = [arm for arm, seed in planned if _asks(settings, arm.name, seed)]
+        at_once = accelerator.trainings_at_once(sum(is_gan(arm.method) for arm in asked))
         trainings = _trainings(context, run, settings, accelerator, at_once)
-        done = run.refresh([_task(trainings, arm, seed) for arm, seed in planned], at_once)
+        tasks = [_task(trainings, arm, seed) for arm, seed in planned]
+        done = run.refresh(_to_have(run, settings, tasks), at_once)
         for row in done.rows:
             row.update(trainings.spent.get(row["key"], {}))
             if row["status"] == "ok":
@@ -110,6 +116,20 @@ def _training_pairs(run: StageRun) -> pa.Table:
             allow_retries=False,
         )
     return pairs
+
+
+def _asks(settings: TranslationSettings, arm: str, seed: int) -> bool:
+    return not settings.only or f"{arm}/{seed}" in settings.only
+
+
+def _to_have(run: StageRun, settings: TranslationSettings, tasks: list[Task]) -> list[Task]:
+    """The trainings that are asked for, and those that are there."""
+    there = run.store.find(f"{run.place.folder}/artifacts") if settings.only else set()
+    return [
+        task
+        for task in tasks
+        if _asks(settings, task.carried["arm"], task.carried["seed"]) or run.place.artifact(task.key) in there
+    ]
 
 
 def _task(trainings: Trainings, arm: Arm, seed: int) -> Task:

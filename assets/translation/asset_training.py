@@ -1,6 +1,7 @@
 """The training of one arm: its key, its checkpoints, and what its row and artefact hold."""
 
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,16 +11,17 @@ import torch
 from torch import Tensor
 
 from assets.pairing.frames import FrameRows, frame_key
-from assets.translation.arms import ON_PAIRS, Arm, Gan
+from assets.translation.arms import ON_PAIRS, Arm, Gan, is_gan
 from assets.translation.asset_frames import PreparedFrames
 from assets.translation.asset_outcome import outcome, quality, spoken
 from assets.translation.asset_watch import Watching
 from assets.translation.checkpoints import UnusableCheckpoint
+from assets.translation.closed_form import chosen_by_validation, fit_closed_form
 from assets.translation.compute import Compute
 from assets.translation.estimate import checkpoint_bytes
 from assets.translation.guards import TrainingStopped
 from assets.translation.inference import translate
-from assets.translation.pca import LARGEST_SAMPLE, fit_pca
+from assets.translation.pca import LARGEST_SAMPLE
 from assets.translation.runs import arm_digest
 from assets.translation.settings import TranslationSettings
 from assets.translation.stored import named_weights
@@ -65,8 +67,8 @@ class Trainings:
         inputs.append(str(len(abnormal)))
         if arm.method in ON_PAIRS:
             inputs.append(fingerprint(self.pairs.tolist()))
-        if self.settings.patience and arm.method != "pca":
-            # Validation decides when it stops.
+        if (self.settings.patience and is_gan(arm.method)) or chosen_by_validation(arm.method, self.settings):
+            # Validation decides when it stops, or how many components it has.
             inputs.append(fingerprint(self.watching.inputs(arm.alignment, self.reference_key)))
         return row_key(self.run.stage, self.run.version, {"arm": arm_digest(arm, seed, self.settings)}, inputs)
 
@@ -75,20 +77,25 @@ class Trainings:
         columns = {
             "trained_normal": len(self.frames.normal),
             "trained_abnormal": len(self.frames.abnormal),
-            "settings": self.settings.model_dump_json(),
+            # What one launch asks for decides no weight.
+            "settings": self.settings.model_dump_json(exclude={"only"}),
             "environment": json.dumps(self.environment, sort_keys=True),
         }
-        if arm.method == "pca":
-            return self._fitted(arm, seed, columns)
+        if not is_gan(arm.method):
+            return self._fitted(arm, seed, key, columns)
         trained = self._trained(arm, arm.method, seed, key)
         self.spent[key] = {"seconds": trained.seconds, "images_per_second": trained.images_per_second}
         self.run.progress(spoken(f"{arm.name} seed {seed}", trained))
         return outcome(trained, columns, best=self.settings.patience > 0)
 
-    def _fitted(self, arm: Arm, seed: int, columns: dict[str, Any]) -> Outcome:
-        normal = _evenly(self.frames.normal)
-        weights = fit_pca(*self.frames.reader.tensors(arm.alignment, normal), self.settings.pca_components)
-        look = partial(translate, "pca", weights, settings=self.settings)
+    def _fitted(self, arm: Arm, seed: int, key: str, columns: dict[str, Any]) -> Outcome:
+        began = time.monotonic()
+        images, masks = self.frames.reader.tensors(arm.alignment, _evenly(self.frames.normal))
+        panel = self.watching.panel(arm.alignment) if chosen_by_validation(arm.method, self.settings) else None
+        weights = fit_closed_form(arm.method, images, masks, self.settings, panel)
+        self.spent[key] = {"seconds": time.monotonic() - began}
+        columns["components"] = len(weights["components"]) if arm.method == "pca" else None
+        look = partial(translate, arm.method, weights, settings=self.settings)
         found = self.watching.of(arm, seed).check(0, look) if self.settings.checked_images else {}
         return Outcome({**columns, "trained_abnormal": 0, "steps": 0, **quality(found)}, named_weights(weights))
 

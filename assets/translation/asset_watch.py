@@ -17,7 +17,7 @@ import pyarrow as pa
 import torch
 
 from assets.pairing.frames import FrameRows, frame_key
-from assets.translation.arms import Alignment, Arm
+from assets.translation.arms import Alignment, Arm, is_gan
 from assets.translation.asset_frames import FrameReader
 from assets.translation.asset_panel import PanelReader, validation_rows
 from assets.translation.asset_training_watch import Bench, TrainingWatch
@@ -61,12 +61,16 @@ class Watching:
         own = f"{arm.alignment}-{arm.method}-seed-{seed}"
         return TrainingWatch(
             name=f"{arm.name} seed {seed}",
-            steps=0 if arm.method == "pca" else resolved(self.settings, arm.method).steps,
+            steps=resolved(self.settings, arm.method).steps if is_gan(arm.method) else 0,
             bench=partial(self._bench, arm.alignment),
             say=self.run.progress,
             observe=self._observe,
             log=None if self.folder is None else TrainingLog(self.folder / self.run.cohort / own),
         )
+
+    def panel(self, alignment: Alignment) -> Panel:
+        """The validation images in a frame."""
+        return self._bench(alignment).panel
 
     def inputs(self, alignment: Alignment, reference_key: str) -> list[str]:
         """Keys of the frames of the validation images: what a training depends on that stops by their measures."""

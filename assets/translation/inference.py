@@ -1,16 +1,19 @@
 """Abnormal lungs translated to normal ones by any method."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from assets.translation.arms import Gan, Method
+from assets.translation.arms import Gan, Method, is_gan
 from assets.translation.domain import confine, support
 from assets.translation.generator import build_generator
 from assets.translation.pca import reconstruct
 from assets.translation.presets import resolved
 from assets.translation.settings import TranslationSettings
+from assets.translation.template import recall
+from assets.translation.watch import Translate
 
 _CHUNK = 16
 
@@ -29,7 +32,7 @@ def translate(
 
     Args:
         method: what the weights belong to.
-        weights: `Trained.weights` or what `fit_pca` returned.
+        weights: `Trained.weights`, or what `fit_pca` or `fit_template` returned.
         images: (N, 1, S, S) in [-1, 1], as `prepare` gives them.
         masks: (N, 1, S, S) soft masks in [0, 1]; outside them the result is -1.
         settings: settings that the weights were trained with.
@@ -43,30 +46,54 @@ def translate(
         ValueError: shapes of images and masks differ.
         RuntimeError: the weights do not fit the settings' generator.
     """
-    if images.ndim != 4 or images.shape != masks.shape:
-        raise ValueError(f"images {tuple(images.shape)} and masks {tuple(masks.shape)} must both be (N, 1, S, S)")
-    if method == "pca":
-        translated = reconstruct(weights, images).clamp(-1, 1)
-    else:
-        where = device or torch.device("cpu")
-        translated = _generate(method, weights, images, settings, where, autocast=autocast)
-    return confine(translated, support(masks))
+    return translator_of(method, weights, settings, device=device, autocast=autocast)(images, masks)
 
 
-def _generate(
-    method: Gan,
+def translator_of(
+    method: Method,
     weights: Mapping[str, Tensor],
-    images: Tensor,
     settings: TranslationSettings,
-    device: torch.device,
     *,
-    autocast: bool,
-) -> Tensor:
+    device: torch.device | None = None,
+    autocast: bool = False,
+) -> Translate:
+    """`translate` with a model that is made ready once, for many calls.
+
+    Raises:
+        RuntimeError: the weights do not fit the settings' generator.
+    """
+    if is_gan(method):
+        generate = _generator(method, weights, settings, device or torch.device("cpu"), autocast=autocast)
+    elif method == "pca":
+        generate = partial(_row_by_row, partial(reconstruct, weights))
+    else:
+        generate = partial(recall, weights)
+
+    def confined(images: Tensor, masks: Tensor) -> Tensor:
+        if images.ndim != 4 or images.shape != masks.shape:
+            raise ValueError(f"images {tuple(images.shape)} and masks {tuple(masks.shape)} must both be (N, 1, S, S)")
+        return confine(generate(images), support(masks))
+
+    return confined
+
+
+def _row_by_row(translate: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+    # A product of matrices may round a row otherwise beside other rows.
+    return torch.cat([images[:0], *(translate(image[None]).clamp(-1, 1) for image in images)])
+
+
+def _generator(
+    method: Gan, weights: Mapping[str, Tensor], settings: TranslationSettings, device: torch.device, *, autocast: bool
+) -> Callable[[Tensor], Tensor]:
     with torch.device("meta"):
         generator = build_generator(resolved(settings, method))
     generator.load_state_dict(weights, assign=True)
     generator.to(device).eval()
-    parts = [torch.empty(0, *images.shape[1:])]
-    with torch.inference_mode(), torch.autocast(device.type, dtype=torch.bfloat16, enabled=autocast):
-        parts += [generator(chunk.to(device)).float().cpu() for chunk in torch.split(images, _CHUNK) if len(chunk)]
-    return torch.cat(parts)
+
+    def generate(images: Tensor) -> Tensor:
+        parts = [torch.empty(0, *images.shape[1:])]
+        with torch.inference_mode(), torch.autocast(device.type, dtype=torch.bfloat16, enabled=autocast):
+            parts += [generator(chunk.to(device)).float().cpu() for chunk in torch.split(images, _CHUNK) if len(chunk)]
+        return torch.cat(parts)
+
+    return generate

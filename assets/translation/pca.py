@@ -48,6 +48,11 @@ def fit_pca(normal: Tensor, masks: Tensor, components: int) -> dict[str, Tensor]
     }
 
 
+def leading(weights: Mapping[str, Tensor], components: int) -> dict[str, Tensor]:
+    """The same fit with its first components alone, at most as many as it has."""
+    return {"mean": weights["mean"], "components": weights["components"][:components].clone()}
+
+
 def reconstruct(weights: Mapping[str, Tensor], images: Tensor) -> Tensor:
     """Orthogonal projection of images (N, 1, S, S) onto mean + span(components); not clipped."""
     size = images.shape[-1]

@@ -124,6 +124,11 @@ def resolved(settings: TranslationSettings, method: Method) -> TranslationPlan:
     return plan
 
 
+def candidates(settings: TranslationSettings) -> list[int]:
+    """Numbers of principal components that validation chooses from, ascending, each once."""
+    return sorted(set(settings.pca_components))
+
+
 def image_size(settings: TranslationSettings) -> int:
     """Side of the square images of every arm, pixels."""
     return settings.size or int(_PRESETS[settings.preset]["size"])

@@ -3,8 +3,8 @@
 import hashlib
 import json
 
-from assets.translation.arms import Arm, Method, parse_arm
-from assets.translation.presets import Number, image_size, resolved
+from assets.translation.arms import Arm, Method, is_gan, parse_arm
+from assets.translation.presets import Number, candidates, image_size, resolved
 from assets.translation.settings import TranslationSettings
 
 # Raised whenever the same settings and images would give other weights than before; the asset's VERSION with it, which
@@ -16,7 +16,8 @@ METHOD_VERSIONS: dict[Method, str] = {
     "reggan": "1",
     "reggan_nc": "1",
     "pix2pix": "1",
-    "pca": "2",
+    "pca": "3",
+    "template": "1",
 }
 
 _COMMON = (
@@ -59,10 +60,10 @@ _OF_METHOD: dict[Method, tuple[str, ...]] = {
 
 
 def planned_runs(settings: TranslationSettings) -> list[tuple[Arm, int]]:
-    """Every arm with every seed, in order, each once; PCA, which draws nothing, with the first seed only."""
+    """Every arm with every seed, in order, each once; what draws nothing (PCA, template) with the first seed only."""
     runs: list[tuple[Arm, int]] = []
     for arm in (parse_arm(text) for text in settings.arms):
-        seeds = settings.seeds[:1] if arm.method == "pca" else settings.seeds
+        seeds = settings.seeds if is_gan(arm.method) else settings.seeds[:1]
         runs.extend((arm, seed) for seed in seeds if (arm, seed) not in runs)
     return runs
 
@@ -71,7 +72,7 @@ def arm_digest(arm: Arm, seed: int, settings: TranslationSettings) -> str:
     """SHA-256 (64 hex digits) of what decides the weights of this arm, apart from its images.
 
     Only settings that the arm's method reads are in it, with presets resolved: a new cycle weight leaves CUT and PCA
-    alone, and PCA has the same digest for every seed.
+    alone, and PCA and template have the same digest for every seed.
     """
     content = {
         "alignment": arm.alignment,
@@ -83,8 +84,10 @@ def arm_digest(arm: Arm, seed: int, settings: TranslationSettings) -> str:
 
 
 def _relevant(method: Method, seed: int, settings: TranslationSettings) -> dict[str, Number | None]:
-    if method == "pca":
-        return {"size": image_size(settings), "pca_components": settings.pca_components}
+    if not is_gan(method):
+        # Of the candidates, those that are tried; in which order they are written decides nothing.
+        tried = {"pca_components": ",".join(map(str, candidates(settings)))} if method == "pca" else {}
+        return {"size": image_size(settings), **tried}
     plan = resolved(settings, method)
     names = (*_COMMON, *_OF_GENERATOR[plan.generator], *_OF_METHOD[method])
     if method == "pix2pix" and plan.generator == "unet":

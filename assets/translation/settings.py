@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from assets.translation.arms import LUNGS_IN_PLACE, parse_arm
+from assets.translation.arms import LUNGS_IN_PLACE, is_gan, parse_arm
 
 
 class TranslationSettings(BaseModel):
@@ -18,6 +18,11 @@ class TranslationSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    borrow_from: str = Field(
+        default="",
+        description="use every translator of this cohort, COHORT or COHORT@DIGEST, with its reference and its "
+        "registration; empty to train them",
+    )
     preset: Literal["tiny", "small", "paper"] = Field(
         default="tiny",
         description="sizes and schedule: tiny (demonstration on a CPU), small (hours on a CPU), paper (GPU)",
@@ -25,7 +30,7 @@ class TranslationSettings(BaseModel):
     arms: list[str] = Field(
         default=["it_dpr/cyclegan", "it_dpr/cut", "none/pca", "lung_box/pca", "it_pr/pca", "it_dpr/pca"],
         description="what to compare, each `alignment/method`: none, lung_box, it_pr or it_dpr / cyclegan, cut, "
-        "fastcut, reggan (C+R), reggan_nc (NC+R), pix2pix or pca",
+        "fastcut, reggan (C+R), reggan_nc (NC+R), pix2pix, pca or template",
     )
 
     @field_validator("arms")
@@ -34,7 +39,30 @@ class TranslationSettings(BaseModel):
         return [parse_arm(arm).name for arm in arms]
 
     seeds: list[int] = Field(default=[0], min_length=1, description="one training of every GAN arm for each seed")
-    pca_components: int = Field(default=32, ge=1, description="principal components of the PCA reconstruction")
+    only: list[str] = Field(
+        default=[],
+        description="train no other than these, each `alignment/method/seed`; the rest of arms and seeds is kept where "
+        "it is trained and left out where not. Empty for all",
+    )
+    pca_components: list[int] = Field(
+        default=[16, 32, 64],
+        min_length=1,
+        description="principal components of the PCA reconstruction: of several, the validation AUC of the mean score "
+        "chooses, and the middle one stands where it cannot be measured",
+    )
+
+    @field_validator("pca_components", mode="before")
+    @classmethod
+    def _one_or_more(cls, given: object) -> object:
+        """One number is a list of one, as it was written until there was a choice."""
+        return [given] if isinstance(given, int) else given
+
+    @field_validator("pca_components")
+    @classmethod
+    def _positive(cls, numbers: list[int]) -> list[int]:
+        if min(numbers) < 1:
+            raise ValueError(f"expected numbers of components from 1 on, got {numbers}")
+        return numbers
 
     size: int | None = Field(default=None, ge=16, multiple_of=4, description="side of the square images, pixels")
     steps: int | None = Field(default=None, ge=1, description="optimizer steps in all")
@@ -150,8 +178,15 @@ class TranslationSettings(BaseModel):
     checkpoint_minutes: float = Field(default=2.0, ge=0, description="time between two checkpoints of a training")
 
     @model_validator(mode="after")
+    def _only_what_is_asked_for(self) -> Self:
+        known = [f"{arm}/{seed}" for arm in self.arms for seed in self.seeds]
+        if odd := [name for name in self.only if name not in known]:
+            raise ValueError(f"only names {', '.join(odd)}, which arms and seeds do not ask for; they ask for {known}")
+        return self
+
+    @model_validator(mode="after")
     def _lungs_in_place(self) -> Self:
-        trained = [arm for arm in map(parse_arm, self.arms) if arm.method != "pca"]
+        trained = [arm for arm in map(parse_arm, self.arms) if is_gan(arm.method)]
         odd = [arm.name for arm in trained if self.lung_swap and arm.alignment not in LUNGS_IN_PLACE]
         if odd:
             raise ValueError(

@@ -34,26 +34,45 @@ def forget(
     if patient is None:
         _list(store)
         return
-    found = _found(store, patient, cohort)
-    _show(found)
+    names = [cohort, *_folds_of(cohort)]
+    found = _found(store, patient, names)
+    for theirs in found.values():
+        _show(theirs)
     if dry_run:
-        _show_reached(store, found)
+        _show_reached(store, next(iter(found.values())))
         return
     # Nobody is there to be asked by a script, and its answer would be no.
     if not yes and not (sys.stdin.isatty() and typer.confirm("Remove all of it? It cannot be undone")):
         raise stop("nothing was removed; --yes removes without asking")
-    _report(_removed(store, found, cohort))
+    # A fold that was never run comes last: by then a tombstone knows the patient, and it is kept out of that, too.
+    for name in [*found, *(name for name in names if name not in found)]:
+        _report(_removed(store, _found(store, patient, [name])[name], name))
 
 
-def _found(store: "ObjectStore", patient: str, cohort: str | None) -> "Theirs":
+def _folds_of(cohort: str | None) -> list[str]:
+    """Cohorts with the same images and the same ids under another split; without a cohort, all are looked at anyway."""
+    from resources.catalogue import entries
+
+    found = (entry for entry in entries() if not entry.problem)
+    return [entry.name for entry in found if cohort and entry.mapping.get("variant_of") == cohort]
+
+
+def _found(store: "ObjectStore", patient: str, cohorts: "list[str | None]") -> "dict[str | None, Theirs]":
+    """What is the patient's, in those of some cohorts that know the patient; None stands for all cohorts."""
     from pipelines.forget.removal import find_theirs
     from pipelines.forget.theirs import ForgetError
     from pipelines.patients import pseudonyms
 
-    try:
-        return find_theirs(store, pseudonyms(patient, patient_key()), cohort)
-    except (ForgetError, ValueError) as error:
-        raise stop(str(error)) from None
+    found: dict[str | None, Theirs] = {}
+    problems = []
+    for cohort in cohorts:
+        try:
+            found[cohort] = find_theirs(store, pseudonyms(patient, patient_key()), cohort)
+        except (ForgetError, ValueError) as error:
+            problems.append(str(error))
+    if not found:
+        raise stop(problems[0])
+    return found
 
 
 def _removed(store: "ObjectStore", found: "Theirs", cohort: str | None) -> "Removed":

@@ -15,17 +15,19 @@ if TYPE_CHECKING:
 
 
 def status(
-    cohort: Annotated[str | None, typer.Argument(help="Name of a cohort; all that have been run by default")] = None,
+    cohort: Annotated[
+        str | None, typer.Argument(help="Name of a cohort or a study; all that have been run by default")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines, one a stage and partition")] = False,
     check: Annotated[bool, typer.Option("--check", help="Exit with 1 unless everything is fresh")] = False,
 ) -> None:
     """Say per stage and shard what is fresh, stale, failed or missing, and why."""
     prepare()
-    from pipelines.status import status_rows
+    from pipelines.study.status import rows_of
     from resources.catalogue import CatalogueError
 
     try:
-        rows = status_rows(cohort)
+        rows = rows_of(cohort)
     except CatalogueError as error:
         raise stop(str(error)) from None
     if as_json:

@@ -1,5 +1,6 @@
 """Models that were fitted with a patient: kept until the next run, marked, and rid of the patient's row keys."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,22 @@ from resources.arrays import CorruptArtifact, decode, decode_columns, encode
 from resources.manifests import Place, digest_of
 from resources.object_store import ObjectStore
 
-SEGMENTER = "lung_segmenter"
+SPOKEN = {
+    "lung_segmenter": "segmenter",
+    "reference_lung": "reference lung",
+    "registration_model": "registration network",
+    "registration_peers": "registration peers",
+}
+MADE = {"reference_lung": "chosen", **dict.fromkeys(SPOKEN.keys() - {"reference_lung"}, "trained")}
 WITHDREW = "a patient withdrew who was in {what}; run the cohort again"
 # Stages whose tables are of the patient among others, and what is stale without a row of theirs.
 MEASURED = {
     "pseudo_pairs": "its pairs",
+    "normal_maps": "its normals",
+    "shortcut_audit": "its shortcuts",
     "evaluation": "its scores",
+    "localisation_summary": "its boxes or normal radiographs",
+    "leak_control": "its comparison of masks",
     "registration_report": "its measurements",
 }
 
@@ -40,7 +51,7 @@ def mark_models(store: ObjectStore, places: Layout, found: Theirs, work: Rewriti
             work.mark(place, WITHDREW.format(what="its training pairs"))
             # A training that failed names the radiographs that it failed on.
             work.unnamed(place, found)
-            marked.append(str(place))
+            marked += [str(place), *_translating(places, cohort, work)]
         marked += _measured(places, cohort, found, work)
     return marked
 
@@ -52,20 +63,18 @@ def _fitted(store: ObjectStore, places: Layout, place: Place, found: Theirs, wor
         return []
     if row.get("radiograph_id") in found.radiographs:
         # Its pixels are the patient's, so there is nothing to be kept until the next run.
-        work.drop(place)
-        return [str(place)]
+        return _dropped(places, place, row, work)
     try:
         blank = without_keys(data, found.keys)
     except CorruptArtifact:
         # Whom it was fitted on cannot be told any more.
-        work.drop(place)
-        return [str(place)]
+        return _dropped(places, place, row, work)
     if blank is None and not work.is_marked(place):
         return []
     changed = {**row, "artifact_digest": digest_of(blank or data)}
     if blank is not None:
         work.publish_row(place, changed, WITHDREW.format(what="its training rows"))
-    marked = [str(place), *(_borrowed(places, place, changed, work) if place.stage == SEGMENTER else [])]
+    marked = [str(place), *_borrowed(places, place, changed, work)]
     if blank is not None:
         store.write(row["artifact"], blank)
     return marked
@@ -87,13 +96,44 @@ def without_keys(data: bytes, keys: frozenset[str]) -> bytes | None:
     return encode(arrays, decode_columns(data))
 
 
+def _dropped(places: Layout, place: Place, row: dict[str, Any], work: Rewriting) -> list[str]:
+    """Take a model away, from those who borrow it as well."""
+    dropped = [place, *_borrowers(places, place, row, work)]
+    for each in dropped:
+        work.drop(each)
+    return [str(each) for each in dropped]
+
+
 def _borrowed(places: Layout, lender: Place, row: dict[str, Any], work: Rewriting) -> list[str]:
+    borrowers = _borrowers(places, lender, row, work)
+    why = f"the {SPOKEN[lender.stage]} that it borrows from {lender.partition} is to be {MADE[lender.stage]} again"
+    for place, borrower in borrowers.items():
+        work.publish_row(place, {**borrower, "artifact_digest": row["artifact_digest"]}, why)
+    return [str(place) for place in borrowers]
+
+
+def _borrowers(places: Layout, lender: Place, row: dict[str, Any], work: Rewriting) -> dict[Place, dict[str, Any]]:
+    """Places that hold another cohort's model as their own, each with its row."""
+    found: dict[Place, dict[str, Any]] = {}
+    for place in places.objects:
+        model = work.reader.model(place.stage, place.partition) if place.stage == lender.stage else None
+        if model and _lender(model) == lender.partition and model["artifact"] == row["artifact"]:
+            found[place] = model
+    return found
+
+
+def _lender(row: dict[str, Any]) -> str:
+    return str(row.get("borrowed_from") or "").partition("@")[0]
+
+
+def _translating(places: Layout, lender: str, work: Rewriting) -> list[str]:
+    """Mark the translators of those who borrow them."""
     marked: list[str] = []
     for place in places.objects:
-        borrower = work.reader.model(SEGMENTER, place.partition) if place.stage == SEGMENTER else None
-        if borrower and borrower["borrowed_from"] == lender.partition and borrower["artifact"] == row["artifact"]:
-            why = f"the segmenter that it borrows from {lender.partition} is to be trained again"
-            work.publish_row(place, {**borrower, "artifact_digest": row["artifact_digest"]}, why)
+        table = work.reader.table(place, ["borrowed_from"]) if place.stage == "translator" else None
+        rows = [] if table is None else table.to_pylist()
+        if place.partition != lender and any(_lender(row) == lender for row in rows):
+            work.mark(place, f"the translators that it borrows from {lender} are to be trained again")
             marked.append(str(place))
     return marked
 
@@ -103,8 +143,8 @@ def _trained_on(reader: Reader, place: Place, found: Theirs) -> bool:
     pointer = reader.pointer(place) or {"parents": {}}
     if pointer.get("must_retrain"):
         return True
-    # Then validation images chose the weights, and the pairs do not say which those were.
-    if pointer.get("settings", {}).get("patience"):
+    # Then validation images chose weights, and the pairs do not say which those were.
+    if _chosen_by_validation(pointer.get("settings", {})):
         return True
     pairs = Place("pseudo_pairs", place.partition)
     digest = pointer["parents"].get(str(pairs), "")
@@ -115,11 +155,23 @@ def _trained_on(reader: Reader, place: Place, found: Theirs) -> bool:
     return bool(pc.any(found.rows(train)).as_py())
 
 
+def _chosen_by_validation(settings: Mapping[str, Any]) -> bool:
+    # One number was no list until there was a choice.
+    numbers = settings.get("pca_components")
+    several = isinstance(numbers, list) and len(set(numbers)) > 1
+    of_pca = any(arm.endswith("/pca") for arm in settings.get("arms", []))
+    return bool(settings.get("patience") or (several and of_pca and settings.get("checked_images")))
+
+
 def _measured(places: Layout, cohort: str, found: Theirs, work: Rewriting) -> list[str]:
     rows = dict(found.counts)
     touched = {
         "pseudo_pairs": rows.get("pseudo_pairs"),
+        "normal_maps": rows.get("anomaly_maps"),
+        "shortcut_audit": rows.get("registered_radiographs"),
         "evaluation": rows.get("anomaly_maps"),
+        "localisation_summary": rows.get("localisation"),
+        "leak_control": rows.get("registered_radiographs"),
         "registration_report": rows.get("registration_report"),
     }
     marked: list[str] = []

@@ -10,6 +10,7 @@ from pipelines.forget.layout import Layout, layout
 from pipelines.forget.models import mark_models
 from pipelines.forget.purge import purge, purge_checkpoints, scrub_failures
 from pipelines.forget.rewriting import Rewriting
+from pipelines.forget.studies import mark_tables, tables_of
 from pipelines.forget.theirs import ForgetError, Theirs, theirs
 from pipelines.lineage.reading import cohort_of
 from resources.manifests import Place
@@ -77,12 +78,12 @@ def remove(store: ObjectStore, instance: dg.DagsterInstance, found: Theirs, coho
         ForgetError: a run of one of the cohorts is under way.
         StoreConflict: a run of another installation published meanwhile; ask again.
     """
-    _refuse_under_runs(instance, found, "nothing was removed")
+    _refuse_under_runs(store, instance, found, "nothing was removed")
     earlier = tombstone_of(store, found.patient)
     tombstone = _tombstone(found, cohort).joined(earlier)
     write_tombstone(store, tombstone)
     # From here on no run of the cohorts starts or publishes; one that began a moment before is seen now.
-    _refuse_under_runs(instance, found, "the patient stays out, but what is there is not removed yet")
+    _refuse_under_runs(store, instance, found, "the patient stays out, but what is there is not removed yet")
     marked, touched, objects = _emptied(store, found)
     objects += purge_checkpoints(store)
     runs = delete_runs(instance, touched)
@@ -94,10 +95,11 @@ def remove(store: ObjectStore, instance: dg.DagsterInstance, found: Theirs, coho
     return Removed(tombstone, objects, tuple(runs))
 
 
-def _refuse_under_runs(instance: dg.DagsterInstance, found: Theirs, so_far: str) -> None:
-    if running := going(instance, found.cohorts):
+def _refuse_under_runs(store: ObjectStore, instance: dg.DagsterInstance, found: Theirs, so_far: str) -> None:
+    names = [*found.cohorts, *(place.partition for place in tables_of(store, layout(store), found.cohorts))]
+    if running := going(instance, names):
         raise ForgetError(
-            f"{len(running)} runs of {', '.join(found.cohorts)} are under way or queued ({running[0][:8]} in the UI); "
+            f"{len(running)} runs of {', '.join(names)} are under way or queued ({running[0][:8]} in the UI); "
             f"wait for their end, or end them, and ask again: {so_far}"
         )
 
@@ -114,8 +116,10 @@ def _emptied(store: ObjectStore, found: Theirs) -> tuple[set[str], list[Place], 
     while True:
         places = layout(store)
         marked.update(_rewrite(store, places, found))
+        studies = tables_of(store, places, found.cohorts)
         touched |= dict.fromkeys(place for place in places.objects if place.partition in found.partitions)
-        deleted = purge(store, places, found.partitions)
+        touched |= dict.fromkeys(studies)
+        deleted = purge(store, places, (*found.partitions, *(place.partition for place in studies)))
         if not deleted:
             return marked, list(touched), objects
         objects += deleted
@@ -126,6 +130,7 @@ def _rewrite(store: ObjectStore, places: Layout, found: Theirs) -> list[str]:
     # Models first: once the rows are gone, nobody knows by which keys a model has them.
     scrub_failures(store, places, found)
     marked = mark_models(store, places, found, work)
+    marked += mark_tables(work, tables_of(store, places, found.cohorts))
     for place in places.objects:
         if place.partition in found.partitions:
             work.without(place, found)

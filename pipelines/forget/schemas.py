@@ -14,10 +14,16 @@ SCHEMAS = {
     "registered_radiographs": tables.REGISTERED,
     "pseudo_pairs": tables.PSEUDO_PAIRS,
     "translator": tables.TRANSLATOR,
+    "normal_maps": tables.NORMAL_MAPS,
     "anomaly_maps": tables.ANOMALY_MAPS,
+    "localisation": tables.LOCALISATION,
+    "shortcut_audit": tables.SHORTCUTS,
     "evaluation": tables.EVALUATION,
+    "localisation_summary": tables.LOCALISATION_SUMMARY,
+    "leak_control": tables.LEAK_CONTROL,
     "registration_peers": tables.REGISTRATION_PEERS,
     "registration_report": tables.REGISTRATION_REPORT,
+    "study_table": tables.STUDY_TABLE,
 }
 
 

@@ -23,7 +23,7 @@ def models(teller: Teller, origin: Origin, cohort: str) -> list[Item]:
             item = teller.item(kind, Place(stage, cohort), row)
             why = "is one of these radiographs itself" if itself else f"fitted on {count} of these radiographs"
             found.append(because(item, why))
-            found += _borrowers(teller, cohort) if stage == "lung_segmenter" else []
+            found += _borrowers(teller, stage, cohort)
     return found
 
 
@@ -34,14 +34,21 @@ def _keys_as_fitted(reader: Reader, origin: Origin, cohort: str, model: str) -> 
     return {key_as_fitted(model, row) for row in rows}
 
 
-def _borrowers(teller: Teller, lender: str) -> list[Item]:
-    others = sorted({cohort_of(shard) for shard in teller.reader.shards()} - {lender})
-    rows = {cohort: teller.reader.model("lung_segmenter", cohort) for cohort in others}
+def _borrowers(teller: Teller, stage: str, lender: str) -> list[Item]:
+    rows = {cohort: teller.reader.model(stage, cohort) for cohort in _others(teller, lender)}
     return [
-        because(teller.item(MODELS["lung_segmenter"], Place("lung_segmenter", cohort), row), f"{cohort} borrows it")
+        because(teller.item(MODELS[stage], Place(stage, cohort), row), f"{cohort} borrows it")
         for cohort, row in rows.items()
-        if row is not None and row["borrowed_from"] == lender
+        if row is not None and _lender(row) == lender
     ]
+
+
+def _others(teller: Teller, cohort: str) -> list[str]:
+    return sorted({cohort_of(shard) for shard in teller.reader.shards()} - {cohort})
+
+
+def _lender(row: Row) -> str:
+    return str(row.get("borrowed_from") or "").partition("@")[0]
 
 
 def translators(teller: Teller, origin: Origin, cohort: str) -> list[Item]:
@@ -53,7 +60,7 @@ def translators(teller: Teller, origin: Origin, cohort: str) -> list[Item]:
     digest = pointer["parents"].get(f"pseudo_pairs@{cohort}", "")
     columns = ["pair_id", "split", *(f"{side}_id" for side in SIDES)]
     pairs = teller.reader.table(Place("pseudo_pairs", cohort), columns, digest) if digest else None
-    rows = [row for row in table.to_pylist() if row["status"] == "ok"]
+    rows = [row for row in table.to_pylist() if row["status"] == "ok" and not _lender(row)]
     if pairs is None:
         why = "the pairs that it was trained on are no longer in the store, so nobody can tell whether it saw these"
         return [because(teller.item("translator", place, row), why) for row in rows]

@@ -9,7 +9,7 @@ from pipelines.outside.rows import Alignment
 from resources.object_store import ObjectStore
 
 MARK = "export.json"
-Format = Literal["folder", "coco"]
+Format = Literal["folder", "coco", "scores"]
 NOTICE = (
     "Research use only. Not a medical device: nothing in this folder may guide the care of a patient. "
     "The terms of the data that it was made from apply to it, too."
@@ -31,6 +31,8 @@ images/SPLIT/DOMAIN/ID.png    16-bit gray
 annotations.json              COCO boxes in pixels of these images
 radiographs.parquet           one row a radiograph: its file, split, domain and label
 An image without a box may be one that nobody annotated.""",
+    "scores": """\
+scores.parquet                one row an image of the scored splits and arm, and one for each image without a score""",
 }
 
 
@@ -79,11 +81,12 @@ def require_own(target: ObjectStore, mark: Mark, present: set[str]) -> None:
 
 def readme(mark: Mark, citation: str) -> str:
     """Text for people: what lies where, what it was made from, what it may be used for."""
+    frame = "" if mark.format == "scores" else f"Frame: {FRAMES[mark.alignment]}.\n"
     counted = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in mark.counts.items())
     parts = [
         f"Radiographs of the cohort {mark.cohort}, exported by pseudopair",
         NOTICE,
-        f"Frame: {FRAMES[mark.alignment]}.\nSplit: {mark.split or 'all'}. {counted}.",
+        f"{frame}Split: {mark.split or 'all'}. {counted}.",
         CONTENT[mark.format],
         "IDs are hashes of pixels. Each patient is in one split; keep it so.\n"
         "Exporting again brings the folder up to date: it writes what changed and removes what the store no longer\n"

@@ -11,7 +11,7 @@ from assets.segmentation.cleanup import clean
 from assets.segmentation.pbtseg import segment
 from assets.segmentation.quality import lung_dices, lung_flags
 from assets.segmentation.settings import SegmentationSettings
-from assets.segmenter.asset import SMALLEST_NORMALS
+from assets.segmenter.asset_fit import SMALLEST_NORMALS
 from assets.segmenter.calibration import HeldBack, calibrate, network_dices, why_untaught
 from assets.segmenter.damage import bite, cut_base, jag
 from assets.segmenter.inference import labels_of, load_network, predict

@@ -1,82 +1,132 @@
-from typing import Any
-
+import numpy as np
 import pytest
 
-from assets.evaluation.arms import arm_comparisons, arm_results, by_arm, evaluation_rows, lesion_auc
+from assets.evaluation.arms import arm_comparisons, arm_results, evaluated, evaluation_rows
+from assets.evaluation.choice import Decisions
 from assets.evaluation.settings import EvaluationSettings
 from assets.scoring.score import SCORE_NAMES
-
-
-def row(number: int, domain: str, score: float, **other: object) -> dict[str, Any]:
-    scored: dict[str, Any] = dict.fromkeys(map(str, SCORE_NAMES), score)
-    arm = {"alignment": "it_dpr", "method": "pca", "seed": 0, "split": "test", "lesion_auc": None}
-    return {"radiograph_id": f"{number:02d}", "patient": f"p{number}", "domain": domain, **scored, **arm, **other}
-
+from assets.tables import EVALUATION
+from tests.evaluation.scored import row, table
 
 ROWS = [
     row(0, "normal", 0.1),
     row(1, "normal", 0.3),
-    row(2, "abnormal", 0.2, lesion_auc=0.6),
-    row(3, "abnormal", 0.4, lesion_auc=0.8),
+    row(2, "abnormal", 0.2, lesion_auc=0.6, lesion_ap=0.1),
+    row(3, "abnormal", 0.4, lesion_auc=0.8, lesion_ap=0.2),
 ]
+SETTINGS = EvaluationSettings()
 
 
 def test_area_counts_pairs_in_which_the_abnormal_patient_scores_higher() -> None:
     # 0.2 > 0.1, 0.4 > 0.1, 0.4 > 0.3, but not 0.2 > 0.3: three of four pairs
-    (arm,) = arm_results(ROWS, "test", EvaluationSettings())
-    found = arm.result("score_mean")
-    assert found is not None
-    assert found.auc is not None
-    assert found.auc.area == pytest.approx(0.75)
-
-
-def test_rows_of_other_splits_and_of_neither_domain_do_not_count() -> None:
-    extra = [row(4, "other", 9.0), row(5, "abnormal", 0.0, split="train")]
-    assert by_arm([*ROWS, *extra], "test") == by_arm(ROWS, "test")
+    found = evaluated(table(ROWS), SETTINGS)
+    (arm,) = arm_results(found, found.test)
+    measured = arm.result("score_mean")
+    assert measured is not None
+    assert measured.auc is not None
+    assert measured.auc.area == pytest.approx(0.75)
 
 
 def test_arms_and_seeds_are_kept_apart() -> None:
     again = [{**item, "seed": 1} for item in ROWS]
-    assert list(by_arm([*ROWS, *again], "test")) == [("it_dpr", "pca", 0), ("it_dpr", "pca", 1)]
+    found = evaluated(table([*again, *ROWS]), SETTINGS)
+    assert [arm.name for arm in arm_results(found, found.test)] == ["it_dpr/pca, seed 0", "it_dpr/pca, seed 1"]
 
 
-def test_table_holds_every_score_once_and_marks_the_headline() -> None:
-    table = evaluation_rows(ROWS, EvaluationSettings(headline="score_top5"))
-    assert [item["score"] for item in table] == list(SCORE_NAMES)
-    assert [item["score"] for item in table if item["headline"]] == ["score_top5"]
-    assert [item["lesion_auc"] for item in table] == [pytest.approx(0.7)] * len(table)
-    assert len({item["key"] for item in table}) == len(table)
+def test_table_has_the_manifest_s_columns_and_every_score_once_a_split() -> None:
+    validation = [{**item, "split": "validation", "radiograph_id": f"v{item['radiograph_id']}"} for item in ROWS]
+    rows = evaluation_rows(evaluated(table([*ROWS, *validation]), SETTINGS))
+    assert [(item["split"], item["score"]) for item in rows] == [
+        (split, score) for split in ("validation", "test") for score in SCORE_NAMES
+    ]
+    assert {name for item in rows for name in item} <= set(EVALUATION.names)
+    assert [item["lesion_auc"] for item in rows] == [pytest.approx(0.7)] * len(rows)
+    assert [item["lesion_ap"] for item in rows] == [pytest.approx(0.15)] * len(rows)
+    assert len({item["key"] for item in rows}) == len(rows)
+
+
+def test_a_headline_fixed_beforehand_leaves_the_choice_beside_it() -> None:
+    rows = evaluation_rows(evaluated(table(ROWS), EvaluationSettings(headline="score_top5")))
+    assert [item["score"] for item in rows if item["headline"]] == ["score_top5"]
+    assert [item["score"] for item in rows if item["chosen"]] == ["score_mean"]
+
+
+def test_a_lender_s_decisions_stand_where_there_is_no_validation() -> None:
+    theirs = Decisions({"pca": "score_top5"}, {("it_dpr/pca", 0, "score_top5"): 0.25})
+    rows = evaluation_rows(evaluated(table(ROWS), SETTINGS, theirs))
+    (chosen,) = [item for item in rows if item["chosen"]]
+    assert (chosen["score"], chosen["headline"], chosen["threshold"]) == ("score_top5", True, 0.25)
+    # above it: one of two abnormal patients, one of two normal ones
+    assert (chosen["sensitivity_at_threshold"], chosen["specificity_at_threshold"]) == (0.5, 0.5)
+    assert chosen["balanced_accuracy"] == 0.5
+    assert chosen["plateau_width"] is None
+    assert chosen["youden_loss"] is None
 
 
 def test_one_class_gives_rows_without_area_and_a_reason() -> None:
-    table = evaluation_rows(ROWS[:2], EvaluationSettings())
-    assert all(item["auc"] is None and item["status"] == "rejected" and item["reason"] for item in table)
+    rows = evaluation_rows(evaluated(table(ROWS[:2]), SETTINGS))
+    assert len(rows) == len(SCORE_NAMES)
+    assert all(item["auc"] is None and item["status"] == "rejected" and item["reason"] for item in rows)
+    assert all(item["lesion_auc"] is None for item in rows)
 
 
-def test_lesion_area_is_missing_without_lesions() -> None:
-    assert lesion_auc(ROWS[:2]) is None
+def test_a_score_that_is_missing_or_no_number_leaves_the_others() -> None:
+    for missing in (None, float("nan")):
+        rows = evaluation_rows(evaluated(table([{**ROWS[0], "score_top5": missing}, *ROWS[1:]]), SETTINGS))
+        by_score = {item["score"]: item for item in rows}
+        assert by_score["score_top5"]["auc"] is None
+        assert "1 of 4 scores are not finite" in by_score["score_top5"]["reason"]
+        assert by_score["score_top5"]["threshold"] is None
+        assert by_score["score_mean"]["auc"] == pytest.approx(0.75)
+
+
+def test_constant_scores_have_the_area_of_chance_and_no_interval() -> None:
+    rows = evaluation_rows(evaluated(table([{**item, "score_mean": 0.5} for item in ROWS]), SETTINGS))
+    (found,) = [item for item in rows if item["score"] == "score_mean"]
+    assert (found["auc"], found["auc_low"], found["status"]) == (0.5, None, "ok")
+
+
+def test_nothing_scored_gives_no_row() -> None:
+    assert evaluation_rows(evaluated(table([row(0, "other", 1.0)]), SETTINGS)) == []
+    assert arm_comparisons(evaluated(table([row(0, "other", 1.0)]), SETTINGS)) == []
+
+
+def test_several_radiographs_a_patient_are_measured_by_radiograph_as_well() -> None:
+    rng = np.random.default_rng(0)
+    # each patient's two radiographs score alike
+    values = np.repeat(rng.normal(size=40) + (np.arange(40) < 20), 2) + 0.01 * rng.normal(size=80)
+    many = [row(i, "abnormal" if i < 40 else "normal", float(values[i]), patient=f"p{i // 2}") for i in range(80)]
+    (found,) = [item for item in evaluation_rows(evaluated(table(many), SETTINGS)) if item["headline"]]
+    assert (found["normals"], found["abnormals"]) == (20, 20)
+    assert found["image_auc"] == pytest.approx(found["auc"], abs=0.03)
+    # 80 radiographs, but no more than 40 patients' worth of information
+    assert found["image_auc_high"] - found["image_auc_low"] == pytest.approx(
+        found["auc_high"] - found["auc_low"], rel=0.25
+    )
+    alone = evaluation_rows(evaluated(table(ROWS), SETTINGS))
+    assert all("image_auc" not in item for item in alone)
 
 
 def test_aligned_arms_are_compared_with_the_same_arm_unaligned() -> None:
     # Aligned: all four pairs in order. Unaligned: three of four. The difference of the areas is a quarter.
     aligned = [{**item, "score_mean": value} for item, value in zip(ROWS, (0.1, 0.2, 0.3, 0.4), strict=True)]
     plain = [{**item, "alignment": "none"} for item in ROWS]
-    (found,) = arm_comparisons([*aligned, *plain], "test", EvaluationSettings())
+    (found,) = arm_comparisons(evaluated(table([*aligned, *plain]), SETTINGS))
     assert (found.first, found.second) == ("it_dpr/pca, seed 0", "none/pca, seed 0")
     assert found.comparison is not None
     assert found.comparison.difference == pytest.approx(0.25)
 
 
 def test_without_an_unaligned_arm_nothing_is_compared_and_one_class_gives_a_reason() -> None:
-    assert arm_comparisons(ROWS, "test", EvaluationSettings()) == []
+    assert arm_comparisons(evaluated(table(ROWS), SETTINGS)) == []
     plain = [{**item, "alignment": "none"} for item in ROWS[:2]]
-    (found,) = arm_comparisons([*ROWS[:2], *plain], "test", EvaluationSettings())
+    (found,) = arm_comparisons(evaluated(table([*ROWS[:2], *plain]), SETTINGS))
     assert found.comparison is None
     assert found.reason
 
 
 def test_arms_of_different_patients_are_not_compared() -> None:
     plain = [{**item, "alignment": "none"} for item in ROWS[1:]]
-    (found,) = arm_comparisons([*ROWS, *plain], "test", EvaluationSettings())
+    (found,) = arm_comparisons(evaluated(table([*ROWS, *plain]), SETTINGS))
     assert found.comparison is None
     assert "same patients" in found.reason

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from assets.evaluation.bootstrap import bootstrap_areas, percentile_interval, roc_band
+from assets.evaluation.bootstrap import bootstrap_areas, clustered_interval, percentile_interval, roc_band
+from assets.evaluation.patients import patient_groups
 from assets.evaluation.roc import Undefined, auc, delong, roc_curve
 
 
@@ -70,3 +71,35 @@ def test_higher_confidence_widens_the_band() -> None:
     narrow, wide = (roc_band(scores, labels, 200, level, np.random.default_rng(0)) for level in (0.5, 0.99))
     assert (wide.low <= narrow.low).all()
     assert (wide.high >= narrow.high).all()
+
+
+def test_several_radiographs_a_patient_widen_the_interval() -> None:
+    rng = np.random.default_rng(8)
+    # four identical radiographs of each of 60 patients carry no more than 60 patients' worth
+    scores = np.repeat(rng.normal(size=60) + (np.arange(60) < 30), 4)
+    labels, patients = np.repeat(np.arange(60) < 30, 4), [f"p{i // 4}" for i in range(240)]
+    area, low, high = clustered_interval(patient_groups(patients, labels), scores, labels, 1000, 0.95, rng)
+    single = auc(scores[::4], labels[::4])
+    assert area == pytest.approx(single.area)
+    assert single.interval is not None
+    assert (low, high) == pytest.approx((single.interval.low, single.interval.high), abs=0.03)
+    naive = auc(scores, labels).interval
+    assert naive is not None
+    assert high - low > 1.6 * (naive.high - naive.low)
+
+
+def test_single_radiographs_give_the_interval_of_patients() -> None:
+    rng = np.random.default_rng(9)
+    scores, labels = rng.normal(size=50) + (np.arange(50) < 25), np.arange(50) < 25
+    groups = patient_groups([str(i) for i in range(50)], labels)
+    found = clustered_interval(groups, scores, labels, 200, 0.95, np.random.default_rng(3))
+    areas = bootstrap_areas(scores, labels, 200, np.random.default_rng(3))[:, 0]
+    assert found == pytest.approx((auc(scores, labels).area, *percentile_interval(areas, 0.95)))
+
+
+def test_patients_that_are_all_abnormal_cannot_be_resampled_by_class() -> None:
+    labels = [True, False, True, False]
+    with pytest.raises(Undefined, match="every patient"):
+        clustered_interval(
+            patient_groups(list("aabb"), labels), [1, 2, 3, 4], labels, 10, 0.95, np.random.default_rng()
+        )

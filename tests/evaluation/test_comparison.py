@@ -2,34 +2,8 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from assets.evaluation.comparison import by_patient, paired_bootstrap, paired_delong
+from assets.evaluation.comparison import paired_bootstrap, paired_delong
 from assets.evaluation.roc import Undefined
-
-
-def test_patients_in_order_with_the_highest_or_the_mean_score() -> None:
-    patients, scores, labels = ["b", "a", "b", "c"], [0.2, 0.5, 0.6, 0.1], [False, True, False, False]
-    highest, mean = (by_patient(patients, scores, labels, how) for how in ("max", "mean"))
-    assert highest.patients == mean.patients == ["b", "a", "c"]
-    np.testing.assert_allclose(highest.scores, [0.6, 0.5, 0.1])
-    np.testing.assert_allclose(mean.scores, [0.4, 0.5, 0.1])
-    assert highest.labels.tolist() == [False, True, False]
-
-
-def test_convention_a_patient_with_one_abnormal_radiograph_is_abnormal() -> None:
-    assert by_patient(["a", "a"], [1, 2], [0, 1], "max").labels.tolist() == [True]
-
-
-def test_missing_scores_are_not_hidden_by_the_aggregation() -> None:
-    for how in ("max", "mean"):
-        assert np.isnan(by_patient(["a", "a"], [1.0, np.nan], [0, 0], how).scores).all()
-
-
-def test_single_radiographs_pass_unchanged_and_lengths_must_agree() -> None:
-    scores = np.random.default_rng(0).normal(size=5)
-    found = by_patient(list("abcde"), scores, [0, 1, 0, 1, 0], "max")
-    np.testing.assert_array_equal(found.scores, scores)
-    with pytest.raises(ValueError, match="equally long"):
-        by_patient(["a"], [1.0, 2.0], [0, 1], "max")
 
 
 def test_paired_delong_equals_the_pairwise_definition() -> None:

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from assets.evaluation.comparison import Comparison
-from assets.evaluation.report import NOTICE, render_report, summary_sentence
+from assets.evaluation.html import NOTICE
+from assets.evaluation.report import render_report, summary_sentence
 from assets.evaluation.report_model import (
     ArmComparison,
     ArmResult,
@@ -15,10 +16,11 @@ from assets.evaluation.report_model import (
     Report,
     ScoreResult,
     SetAside,
+    ShortcutResult,
     StageCount,
+    ThresholdResult,
 )
 from assets.evaluation.roc import Auc, Interval
-from assets.evaluation.shortcuts import Shortcut
 from assets.pictures import to_png
 
 VOID = {"meta", "img", "br", "link"}
@@ -41,11 +43,16 @@ FULL = Report(
     confidence=0.95,
     specificity=0.9,
     arms=(arm_of("none", 0.7), arm_of("it_dpr", 0.9), arm_of("it_pr", 0.8)),
-    shortcuts=(Shortcut("lung area", auc_of(0.3)), Shortcut("intensity", auc_of(0.6)), Shortcut("warp", None, "lost")),
+    shortcuts=(
+        ShortcutResult("lung area", "plain", auc_of(0.3), 0.7),
+        ShortcutResult("border", "supervised", auc_of(0.6), 0.6),
+        ShortcutResult("warp", "plain", None, None, "lost"),
+    ),
     comparisons=(
         ArmComparison("it_dpr/pca", "none/pca", Comparison(0.2, 0.1, 0.3, 0.0004)),
         ArmComparison("it_dpr/pca", "it_pr/pca", None, "neither varies"),
     ),
+    thresholds=(ThresholdResult("it_dpr/pca, seed 0", "score_mean", 0.0312, 0.81, 0.92, 0.865, 1.4, 0.77, 0.013),),
     stages=(StageCount("lung_masks", 90, 3, 2, 1, 4.25),),
     set_aside=(SetAside("lung_masks", "left lung covers 1 % of the canvas", 2),),
     pictures=(Picture("ROC", "curves of all arms", PNG, wide=False), Picture("Maps", "anomaly maps", PNG)),
@@ -107,6 +114,22 @@ def test_summary_names_the_best_arm_its_interval_and_the_strongest_shortcut() ->
     assert sentence in render_report(FULL)
 
 
+def test_an_arm_that_does_not_exceed_the_strongest_shortcut_is_marked() -> None:
+    strong = replace(FULL, shortcuts=(ShortcutResult("border", "supervised", auc_of(0.85), 0.85),))
+    text = render_report(strong)
+    marked = {area: f"{auc_of(area)} ≤ shortcut" in text for area in (0.7, 0.9, 0.8)}
+    assert marked == {0.7: True, 0.9: False, 0.8: True}
+    assert "does not exceed" not in summary_sentence(strong)
+    above = replace(FULL, shortcuts=(ShortcutResult("border", "supervised", auc_of(0.9), 0.9),))
+    assert "nothing here shows that it sees disease" in summary_sentence(above)
+
+
+def test_thresholds_and_every_score_are_listed() -> None:
+    text = render_report(FULL)
+    for piece in ("0.0312", "0.810", "0.920", "0.865", "1.400", "0.770", "0.013", "<td>0.900 *</td>", "<td>0.900</td>"):
+        assert piece in text
+
+
 def test_one_arm_was_not_chosen_among_others() -> None:
     assert "best of" not in summary_sentence(replace(FULL, arms=FULL.arms[:1]))
 
@@ -127,7 +150,7 @@ def test_the_notice_is_there_whatever_else_is_missing() -> None:
 
 def test_every_number_of_an_arm_is_in_its_row() -> None:
     text = render_report(replace(FULL, arms=(arm_of("it_pr", 0.812, seed=3),)))
-    cells = ["it_pr", "pca", "3", "40", "30", "0.812 [0.762, 0.862]", "0.700", "0.600", "12"]
+    cells = ["it_pr", "pca", "score_mean", "3", "40", "30", "0.812 [0.762, 0.862]", "0.700", "0.600", "12"]
     row = next(row for row in re.findall(r"<tr class=best>.*?</tr>", text))
     assert re.findall(r"<td[^>]*>(.*?)</td>", row) == cells
     assert "AUC [95 %]" in text
@@ -139,7 +162,6 @@ def test_only_the_best_headline_row_is_marked() -> None:
     marked = re.findall(r"<tr class=best>.*?</tr>", text)
     assert len(marked) == 1
     assert "it_dpr" in marked[0]
-    assert text.index("<h3>score_top5</h3>") > text.index(marked[0])
 
 
 def test_undefined_results_show_their_reason() -> None:
@@ -170,7 +192,8 @@ def test_nested_texts_are_escaped() -> None:
     report = replace(
         FULL,
         arms=(replace(FULL.arms[0], alignment=evil), replace(FULL.arms[1], method=evil)),
-        shortcuts=(Shortcut(evil, auc_of(0.9)),),
+        shortcuts=(ShortcutResult(evil, evil, auc_of(0.9), 0.9, evil),),
+        thresholds=(replace(FULL.thresholds[0], arm=evil, score=evil),),
         comparisons=(ArmComparison(evil, evil, None, evil),),
         stages=(StageCount(evil, 1),),
         set_aside=(SetAside(evil, evil, 1),),

@@ -156,15 +156,26 @@ def test_a_patient_of_the_test_part_trained_no_model(made: MadeUp, instance: dg.
         assert after[name][0]["digest"] == before[name][0]["digest"]
 
 
+@pytest.mark.parametrize(
+    ("settings", "chosen"),
+    [
+        ({"patience": 2}, True),
+        ({"arms": ["none/pca"], "checked_images": 8, "pca_components": [4, 8]}, True),
+        ({"arms": ["none/pca"], "checked_images": 8, "pca_components": [4]}, False),
+        ({"arms": ["none/pca"], "checked_images": 0, "pca_components": [4, 8]}, False),
+        ({"arms": ["none/cut"], "checked_images": 8, "pca_components": [4, 8]}, False),
+        ({"arms": ["none/pca"], "checked_images": 8, "pca_components": 32}, False),
+    ],
+)
 def test_a_translator_that_validation_chose_is_marked_for_any_patient(
-    made: MadeUp, instance: dg.DagsterInstance
+    made: MadeUp, instance: dg.DagsterInstance, settings: dict[str, Any], chosen: bool
 ) -> None:
     place = Place("translator", "made")
     path = f"{place.folder}/CURRENT.json"
     pointer = json.loads(made.store.read(path))
-    made.store.write(path, json.dumps({**pointer, "settings": {"patience": 2}}).encode())
+    made.store.write(path, json.dumps({**pointer, "settings": settings}).encode())
     forgotten(made, instance, TESTED)
-    assert str(place) in marks(made.store)
+    assert (str(place) in marks(made.store)) == chosen
 
 
 def test_the_reference_that_is_the_patient_is_not_kept(made: MadeUp, instance: dg.DagsterInstance) -> None:
@@ -454,7 +465,7 @@ def test_what_a_removal_marked_is_not_taken_as_it_is(made: MadeUp) -> None:
 
 
 def test_every_stage_has_its_schema_and_other_columns_are_left_as_they_are() -> None:
-    assert tuple(SCHEMAS) == STAGE_NAMES
+    assert tuple(SCHEMAS) == (*STAGE_NAMES, "study_table")
     old = pa.table({"key": ["a"], "column of an earlier version": [1]})
     assert as_written("lung_masks", old).equals(old)
     assert as_written("no stage", old).equals(old)

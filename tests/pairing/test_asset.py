@@ -200,7 +200,7 @@ def test_boxes_are_carried_into_the_frame_once(made_up: MadeUp, monkeypatch: pyt
     (box,) = boxed[0][f"{side}_boxes"]
     arrays = made_up._arrays(BOXED)
     (expected,) = boxes_in_frame(
-        asset_pixels._registration(run_of(made_up)),
+        asset_pixels.cohort_registration(run_of(made_up)),
         arrays["lung_masks"]["lungs"],
         dequantize(arrays["prealigned_radiographs"]["displacement"]),
         arrays["registered_radiographs"]["velocity"],

@@ -20,13 +20,20 @@ NAMES = [
     "registered_radiographs",
     "pseudo_pairs",
     "translator",
+    "normal_maps",
     "anomaly_maps",
+    "localisation",
+    "shortcut_audit",
     "evaluation",
+    "localisation_summary",
+    "leak_control",
     "registration_peers",
     "registration_report",
 ]
 # Of all the cohorts together, so no stage of one.
 STATUS = "store_status"
+# Of several cohorts, so no stage of one; tests/study_runs has its own.
+STUDY = "study_table"
 CHECKS = {
     ("radiographs", "sources_usable"),
     ("lung_masks", "masks_plausible"),
@@ -40,7 +47,9 @@ CHECKS = {
     ("pseudo_pairs", "patients_in_one_split"),
     ("pseudo_pairs", "pairs_within_split"),
     ("pseudo_pairs", "labels_agree"),
-    ("evaluation", "above_shortcuts"),
+    ("shortcut_audit", "shortcuts_weak"),
+    ("evaluation", "headline_above_shortcuts"),
+    ("localisation_summary", "above_guesses"),
     (STATUS, "nothing_stale"),
 }
 EACH_STAGE = pytest.mark.parametrize("stage", STAGES, ids=STAGE_NAMES)
@@ -61,7 +70,7 @@ def test_definitions_load() -> None:
 def test_the_assets_are_the_stages_in_their_order() -> None:
     assert list(STAGE_NAMES) == NAMES
     keys = [key.to_user_string() for key in defs.resolve_asset_graph().get_all_asset_keys()]
-    assert sorted(keys) == sorted([*NAMES, STATUS])
+    assert sorted(keys) == sorted([*NAMES, STUDY, STATUS])
     order = defs.resolve_asset_graph().toposorted_asset_keys
     assert [key.to_user_string() for key in order if key.to_user_string() in NAMES[:3]] == NAMES[:3]
     assert list(STAGE_SETTINGS) == list(VERSIONS) == NAMES

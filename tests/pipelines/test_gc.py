@@ -95,6 +95,20 @@ def test_a_manifest_that_a_current_one_was_made_from_stays_with_its_artefacts(lo
     assert whole(local_store)
 
 
+def test_a_manifest_that_is_borrowed_by_its_digest_stays(local_store: ObjectStore) -> None:
+    lender, borrower = Place("translator", "phantom"), Place("translator", "rsna")
+    made(local_store, lender, ["a"])
+    digest = require_current(local_store, lender)[0]["digest"]
+    record = {"parents": {}, "settings": {"borrow_from": f"phantom@{digest[:8]}"}}
+    publish(local_store, borrower, require_current(local_store, lender)[1], record)
+    made(local_store, lender, ["b"])
+    assert collected(local_store, 99) == 0
+    # Borrowed by name, the present one counts.
+    publish(local_store, borrower, pa.table({"artifact": [""]}), {**record, "settings": {"borrow_from": "phantom"}})
+    assert collected(local_store, 99) == 3
+    assert whole(local_store)
+
+
 def test_artefacts_of_other_places_that_a_manifest_names_stay(local_store: ObjectStore) -> None:
     made(local_store, MASKS, ["a"])
     lent = local_store.find(f"{MASKS.folder}/artifacts")

@@ -11,15 +11,20 @@ import pytest
 import torch
 from PIL import Image
 
+from assets.images import from_uint16
 from assets.radiographs.phantom.cohort import phantom_subject
 from assets.radiographs.phantom.settings import PhantomSettings
 from assets.segmentation.cleanup import clean
 from assets.segmentation.quality import lung_flags
 from assets.segmentation.settings import SegmentationSettings
 from assets.segmenter import network
+from assets.segmenter.crossfit import part_of, segmenters
+from assets.segmenter.inference import labels_of
+from assets.segmenter.settings import SegmenterSettings
+from assets.segmenter.training import Fitted, fit
 from resources.arrays import CorruptArtifact, decode, decode_columns, encode
 from resources.checkpoint_store import CheckpointStore
-from resources.manifests import Place
+from resources.manifests import Place, read_artifact
 from tests.pipelines.in_process import Workbench
 
 SEGMENTER = {
@@ -205,7 +210,7 @@ def test_a_network_that_cannot_be_loaded_fails_the_run_and_no_row(
         raise ValueError("state doesn't fit the network")
 
     before = bench.rows("phantom", "lung_masks")
-    monkeypatch.setattr("assets.segmentation.asset.from_arrays", refuse)
+    monkeypatch.setattr("assets.segmentation.asset.segmenters", refuse)
     with pytest.raises(CorruptArtifact, match=r"delete stages/lung_segmenter/phantom/.* and run lung_segmenter again"):
         bench.run("phantom", "lung_masks", window_low=2.0)
     assert bench.rows("phantom", "lung_masks") == before
@@ -401,3 +406,43 @@ def test_a_training_cut_off_goes_on_from_its_checkpoint(bench: Workbench, monkey
     history[0, 1] = decode(expected)["history"][0, 1]
     # But for the mark, every byte is that of the uninterrupted training.
     assert encode({**arrays, "history": history}, decode_columns(data)) == expected
+
+
+def test_cross_fitted_networks_draw_the_lungs_of_patients_they_never_saw(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taught: list[set[bytes]] = []
+
+    def spied(images: Any, *args: Any, **kwargs: Any) -> Fitted:  # noqa: ANN401 (passed on as they are)
+        taught.append({image.tobytes() for image in images})
+        return fit(images, *args, **kwargs)
+
+    monkeypatch.setattr("assets.segmenter.asset_fit.fit", spied)
+    # The 24 subjects leave one of the networks two masks.
+    bench.cohorts["phantom"]["phantom"] = {"subjects": 40, "seed": 3}
+    bench.cohorts["phantom"]["settings"]["lung_segmenter"] = {**SOUND, "cross_fit": 2, "smallest_cohort": 3}
+    bench.upto("phantom", "lung_segmenter")
+    assert len(taught) == 2
+    row = bench.row("phantom")
+    networks = segmenters(read_artifact(bench.store, row), SegmenterSettings.model_validate_json(row["settings"]))
+    settings = SegmentationSettings(sources=["trained"])
+    masks = {row["radiograph_id"]: row for row in bench.run("phantom", "lung_masks", sources=["trained"])}
+    for radiograph in bench.rows("phantom", "radiographs"):
+        image = from_uint16(read_artifact(bench.store, radiograph)["image"])
+        part = part_of(radiograph["patient"], 2)
+        assert image.tobytes() not in taught[part]
+        assert radiograph["split"] != "train" or image.tobytes() in taught[1 - part]
+        mask = masks[radiograph["radiograph_id"]]
+        if mask["artifact"] and not mask["base_completed"]:
+            drawn = clean(labels_of(networks.parts[part].probabilities(image)), settings)
+            np.testing.assert_array_equal(read_artifact(bench.store, mask)["lungs"], drawn)
+
+
+def test_one_network_of_all_patients_is_the_one_of_before(bench: Workbench) -> None:
+    before = bench.row("phantom")["key"]
+    bench.run("phantom", "lung_segmenter", cross_fit=1)
+    assert bench.row("phantom")["key"] == before
+    # Each is taught without its part, so more masks are needed.
+    (row,) = bench.run("phantom", "lung_segmenter", cross_fit=2)
+    assert (row["status"], row["key"] != before) == ("rejected", True)
+    assert "training rows supply a usable lung mask, expected at least 10" in row["reason"]

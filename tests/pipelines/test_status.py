@@ -307,7 +307,7 @@ def test_what_must_be_trained_again_is_stale_with_the_reason(finished: ObjectSto
     rows = by_stage(finished)
     assert rows["translator"].why == "trained on a patient who was withdrawn"
     assert rows["pseudo_pairs"].state == "fresh"
-    assert rows["anomaly_maps"].why == "translator@phantom is not fresh"
+    assert rows["anomaly_maps"].why == "normal_maps@phantom is not fresh"
 
 
 def test_begun_cohorts_are_those_with_any_radiographs(home: Path, local_store: ObjectStore) -> None:

@@ -50,6 +50,15 @@ def test_labels_have_domains() -> None:
     ]
 
 
+def test_images_without_labels_are_of_no_known_domain() -> None:
+    none: dict[str, list[str]] = {"normal_labels": [], "abnormal_labels": [], "other_labels": []}
+    parsed = parse_declaration(TABLE | none | {"unlabelled": True})
+    assert parsed.domain_of("whatever") == parsed.domain_of("") == "other"
+    # Folders need labels to be told apart by, and nobody asks what they mean.
+    parse_declaration(FOLDERS | none | {"unlabelled": True})
+    assert parse_declaration(TABLE | none | {"other_labels": ["unknown"]}).domain_of("unknown") == "other"
+
+
 def test_a_phantom_cohort_needs_no_files() -> None:
     found = parse_declaration({"name": "p", "kind": "phantom", "phantom": {"subjects": 8}, "normal_labels": ["normal"]})
     assert found.phantom == {"subjects": 8}
@@ -88,6 +97,7 @@ def test_a_phantom_cohort_needs_no_files() -> None:
         ({"patient_pattern": "(.*)"}, ["`patient_pattern`", "(?P<patient>...)"]),
         ({"other_labels": ["normal"]}, ["label 'normal' is listed twice"]),
         ({"normal_labels": [], "abnormal_labels": []}, ["list at least one"]),
+        ({"unlabelled": True}, ["unlabelled is set, but labels are listed", "remove them or unlabelled"]),
         ({"phantom": {}}, ["write kind: phantom"]),
         ({"settings": {"radiographs": 3}}, ["`settings.radiographs`", "found 3"]),
     ],

@@ -13,7 +13,7 @@ from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
-from assets.radiographs import asset, source_files
+from assets.radiographs import asset, asset_copies, source_files
 from assets.radiographs.asset import radiographs
 from assets.radiographs.declaration import parse_declaration
 from assets.radiographs.identity import assignment, pseudonym
@@ -473,6 +473,28 @@ def test_another_cohorts_image_must_be_in_the_same_split(bench: Bench) -> None:
     (reason,) = [row["reason"] for row in rows if row["row"] == 2]
     assert "row 2: same pixels as row 2 of quex/0, there in train, here in test" in reason
     assert set(status(bench.run("quex/0")).values()) == {"ok"}
+
+
+@pytest.mark.parametrize("variant", [SHARDED, OTHER])
+def test_a_variant_holds_the_same_images_under_another_split(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, variant: str
+) -> None:
+    train, test = (
+        next(name for name in (f"q{n}" for n in range(99)) if split_of(name) == split) for split in ("train", "test")
+    )
+    monkeypatch.setattr(asset_copies, "VARIANTS", frozenset({variant}))
+    bench.changed[variant] = {"variant_of": "phantom"}
+    bench.write(OTHER, ("a.png", train), **{"a.png": png(1)})
+    bench.run("quex/0")
+    bench.write(SHARDED, ("a.png", test), **{"a.png": png(1)})
+    assert status([row for shard in range(3) for row in bench.run(f"{SHARDED}/{shard}")]) == {1: "ok"}
+
+
+def test_pixels_of_two_patients_are_found_within_a_variant(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asset_copies, "VARIANTS", frozenset({SHARDED}))
+    bench.changed[SHARDED] = {"variant_of": "phantom"}
+    in_two_shards(bench)
+    assert status(bench.run(f"{SHARDED}/1")) == {2: "rejected"}
 
 
 def test_a_manifest_is_read_once_however_many_shards_look_at_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

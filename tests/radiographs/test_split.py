@@ -59,9 +59,43 @@ def test_shards_are_of_equal_size_within_chance() -> None:
 
 
 def test_impossible_shares_and_shards_are_refused() -> None:
-    with pytest.raises(ValueError, match="sum to less than 1"):
-        assign_split("p", 0.6, 0.4, 0)
+    with pytest.raises(ValueError, match="sum to at most 1"):
+        assign_split("p", 0.7, 0.4, 0)
     with pytest.raises(ValueError, match="at least 0"):
         assign_split("p", -0.1, 0.4, 0)
     with pytest.raises(ValueError, match="at least 1"):
         shard_of("p", 0)
+
+
+@given(folds=st.integers(2, 20), seed=st.integers(0, 5))
+@settings(max_examples=20, deadline=None)
+def test_over_the_folds_every_patient_is_tested_exactly_once(folds: int, seed: int) -> None:
+    for patient in PATIENTS[:200]:
+        splits = [assign_split(patient, 0.25, 0.2, seed, folds=folds, fold=fold) for fold in range(folds)]
+        assert splits.count("test") == 1
+
+
+def test_golden_folds_so_that_no_release_moves_a_patient() -> None:
+    # The draws of the golden split, 0.300, 0.452, 0.635, 0.024, times 2 and times 5, rounded down.
+    for folds, golden in ((2, [0, 0, 1, 0]), (5, [1, 2, 3, 0])):
+        for number, fold in enumerate(golden):
+            assert assign_split(f"p{number}", 0.25, 0.15, 0, folds=folds, fold=fold) == "test"
+
+
+def test_validation_is_drawn_of_those_outside_the_fold() -> None:
+    rest = [assign_split(patient, 0.25, 0.2, 0, folds=2, fold=1) for patient in PATIENTS]
+    counts = Counter(split for split in rest if split != "test")
+    assert binomtest(len(PATIENTS) - sum(counts.values()), len(PATIENTS), 0.5).pvalue > 1e-4
+    assert binomtest(counts["validation"], sum(counts.values()), 0.2).pvalue > 1e-4
+
+
+def test_a_share_of_one_tests_everybody() -> None:
+    assert {assign_split(patient, 1.0, 0.0, 0) for patient in PATIENTS} == {"test"}
+
+
+@pytest.mark.parametrize(("folds", "fold"), [(1, 0), (2, 2), (2, -1)])
+def test_a_fold_that_there_is_not_is_refused(folds: int, fold: int) -> None:
+    with pytest.raises(ValueError, match="expected at least 2 folds"):
+        assign_split("p", 0.25, 0.15, 0, folds=folds, fold=fold)
+    with pytest.raises(ValueError, match="lower them"):
+        assign_split("p", 0.25, 1.0, 0, folds=2, fold=0)

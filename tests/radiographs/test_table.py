@@ -257,3 +257,11 @@ def test_rows_are_restricted_to_those_named() -> None:
     assert [(row.number, row.image) for row in kept] == [(1, "1.png"), (3, "3.png")]
     with pytest.raises(DeclarationError, match="2 of 3 lines name no image of the cohort, the first is line 2"):
         restrict_rows(rows, ["1.png", "jane.png", "4.png"])
+
+
+def test_without_labels_the_column_is_not_looked_for() -> None:
+    none = {"normal_labels": [], "abnormal_labels": [], "other_labels": [], "unlabelled": True, "columns": {}}
+    (row,) = rows_of(declaration(**none), table_of(b"image,finding\n1.png,tuberculosis\n"))
+    assert (row.label, row.domain, row.problem) == ("unlabelled", "other", None)
+    (row,) = rows_of_listing(folders(**(none | {"folders": {"new": "anything"}})), ["new/1.png"])
+    assert (row.label, row.domain, row.problem) == ("unlabelled", "other", None)

@@ -2,7 +2,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from assets.scoring.preview import Target, anomaly_sheet
+from assets.scoring.preview import Shown, Target, anomaly_sheet, maps_sheet
 
 F32 = npt.NDArray[np.float32]
 
@@ -67,3 +67,56 @@ def test_lists_must_be_equally_long() -> None:
         anomaly_sheet(images, maps[:1], lungs, ["a", "b"])
     with pytest.raises(ValueError, match="captions"):
         anomaly_sheet(images, maps, lungs, ["a"])
+
+
+def shown(z: bool, lesion: bool) -> Shown:
+    images, maps, lungs = scene(1)
+    mask = np.zeros((64, 64), np.bool_)
+    mask[20:40, 20:40] = True
+    canvas = np.full((96, 96), 0.25, np.float32)
+    native_lungs = np.pad(lungs[0], 16)
+    return Shown(
+        image=images[0],
+        anomaly=maps[0],
+        z=30 * maps[0] if z else None,
+        lungs=lungs[0],
+        lesion=mask if lesion else None,
+        native_image=canvas,
+        native=np.pad(maps[0], 16),
+        native_lungs=native_lungs,
+        native_lesion=np.pad(mask, 16) if lesion else None,
+        caption="a",
+    )
+
+
+@pytest.mark.parametrize(("count", "across", "down"), [(1, 4, 1), (2, 8, 1), (3, 8, 2)])
+def test_four_tiles_a_radiograph_two_radiographs_a_row(count: int, across: int, down: int) -> None:
+    sheet = maps_sheet([shown(z=True, lesion=True)] * count, side=64)
+    assert sheet.shape == (4 + down * (64 + 4 + 18), 4 + across * 68, 3)
+
+
+def test_tiles_show_image_map_z_map_and_radiograph() -> None:
+    sheet = maps_sheet([shown(z=True, lesion=False)], side=96)
+    image, anomaly, z, native = (sheet[4:100, 4 + number * 100 : 100 + number * 100] for number in range(4))
+    assert (image == 128).all()
+    for tile in (anomaly, z, native):
+        assert (tile != tile[..., :1]).any()
+    # Both are in a scale of their own, so a multiple of the map looks as the map does.
+    np.testing.assert_allclose(anomaly.astype(int), z.astype(int), atol=1)
+    assert native[0, 0, 0] == 64
+
+
+def test_without_normal_maps_the_third_tile_is_the_image() -> None:
+    sheet = maps_sheet([shown(z=False, lesion=False)], side=64)
+    assert (sheet[4:68, 140:204] == 128).all()
+
+
+def test_lesions_are_outlined_in_the_frame_and_on_the_radiograph() -> None:
+    sheet = maps_sheet([shown(z=True, lesion=True)], side=64)
+    for number in range(4):
+        assert colored(sheet[4:68, 4 + number * 68 : 68 + number * 68]) > 20
+
+
+def test_a_sheet_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="a sheet needs a tile"):
+        maps_sheet([])

@@ -1,72 +1,103 @@
+from typing import get_args
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from assets.scoring.anomaly_map import AnomalyMaps, anomaly_maps
-from assets.scoring.score import SCORE_NAMES, Score, mean, score_radiographs, top_mean
+from assets.scoring.anomaly_map import smooth_in_lung
+from assets.scoring.score import (
+    KINDS,
+    REDUCERS,
+    SCORE_NAMES,
+    ScoreName,
+    mean,
+    score_columns,
+    score_name,
+    top_mean,
+)
 from assets.scoring.settings import ScoringSettings
+from assets.tables import ANOMALY_MAPS
 
+F32 = npt.NDArray[np.float32]
 DEFAULT = ScoringSettings()
+EVERYWHERE = np.ones((10, 10), np.bool_)
 
 
-def ramp() -> AnomalyMaps:
-    # 100 lung pixels that differ by -0.50, -0.49, ..., 0.49 in units of the unit image
-    difference = ((np.arange(100) - 50) / 100).reshape(1, 10, 10).astype(np.float32)
-    return anomaly_maps(difference, -difference, np.ones((1, 10, 10)))
+def ramp() -> F32:
+    """100 lung pixels: |d| of the differences -0.50, -0.49, ..., 0.49."""
+    return np.abs((np.arange(100) - 50) / 100).reshape(10, 10).astype(np.float32)
 
 
 def test_scores_of_a_ramp() -> None:
-    score = score_radiographs(ramp(), DEFAULT)[0]
-    # |d| holds 0.50 once, 0.01 to 0.49 twice and 0 once: sum 0.5 + 2 * 0.01 * 49 * 50 / 2 = 25, mean 0.25
-    assert score.score_mean == pytest.approx(0.25, abs=1e-6)
-    # the highest five: 0.50, 0.49, 0.49, 0.48, 0.48
-    assert score.score_top5 == pytest.approx(0.488, abs=1e-6)
-    # the positive part sums to 0.01 * 49 * 50 / 2 = 12.25 over all 100 pixels
-    assert score.score_mean_positive == pytest.approx(0.1225, abs=1e-6)
-    # the highest five: 0.49, 0.48, 0.47, 0.46, 0.45
-    assert score.score_top5_positive == pytest.approx(0.47, abs=1e-6)
+    score = score_columns(ramp(), EVERYWHERE, "absolute", DEFAULT)
+    # It holds 0.50 once, 0.01 to 0.49 twice and 0 once: sum 0.5 + 2 * 0.01 * 49 * 50 / 2 = 25, mean 0.25.
+    assert score["score_mean"] == pytest.approx(0.25, abs=1e-6)
+    # The highest five: 0.50, 0.49, 0.49, 0.48, 0.48.
+    assert score["score_top5"] == pytest.approx(0.488, abs=1e-6)
+    # Between the 99th and the 100th of 100 values, at 0.01 of the way: 0.49 + 0.01 * 0.01.
+    assert score["score_p99"] == pytest.approx(0.4901, abs=1e-6)
+
+
+def test_max_is_that_of_the_smoothed_map() -> None:
+    values = np.random.default_rng(0).random((64, 64), np.float32)
+    lungs = np.zeros((64, 64), np.bool_)
+    lungs[8:56, 8:56] = True
+    score = score_columns(values, lungs, "absolute", DEFAULT)
+    assert score["score_max"] == pytest.approx(smooth_in_lung(values, lungs, 3.0)[lungs].max())
+    assert score["score_max"] < values[lungs].max()
+    sharp = score_columns(values, lungs, "absolute", ScoringSettings(max_sigma=0))
+    assert sharp["score_max"] == values[lungs].max()
 
 
 def test_top_share_is_a_setting() -> None:
-    whole = score_radiographs(ramp(), ScoringSettings(top_share=1.0))[0]
-    assert whole.score_top5 == pytest.approx(whole.score_mean)
-    one = score_radiographs(ramp(), ScoringSettings(top_share=0.01))[0]
-    assert one.score_top5 == pytest.approx(0.5)
+    whole = score_columns(ramp(), EVERYWHERE, "absolute", ScoringSettings(top_share=1.0))
+    assert whole["score_top5"] == pytest.approx(whole["score_mean"])
+    one = score_columns(ramp(), EVERYWHERE, "absolute", ScoringSettings(top_share=0.01))
+    assert one["score_top5"] == pytest.approx(0.5)
 
 
 def test_pixels_outside_the_lungs_change_nothing() -> None:
-    rng = np.random.default_rng(0)
-    x, g = rng.uniform(-1, 1, (2, 1, 16, 16)).astype(np.float32)
-    lungs = np.zeros((1, 16, 16), np.float32)
-    lungs[:, 4:12, 4:12] = 1
-    other = np.where(lungs > 0, x, -x)
-    assert score_radiographs(anomaly_maps(x, g, lungs), DEFAULT) == score_radiographs(
-        anomaly_maps(other, g, lungs), DEFAULT
-    )
+    values = np.random.default_rng(0).random((16, 16), np.float32)
+    lungs = np.zeros((16, 16), np.bool_)
+    lungs[4:12, 4:12] = True
+    other = np.where(lungs, values, -7 * values).astype(np.float32)
+    assert score_columns(values, lungs, "positive", DEFAULT) == score_columns(other, lungs, "positive", DEFAULT)
 
 
-def test_a_batch_scores_as_its_single_rows() -> None:
-    rng = np.random.default_rng(1)
-    x, g = rng.uniform(-1, 1, (2, 3, 8, 8)).astype(np.float32)
-    lungs = np.ones((3, 8, 8))
-    single = [score_radiographs(anomaly_maps(x[i : i + 1], g[i : i + 1], lungs[:1]), DEFAULT)[0] for i in range(3)]
-    assert score_radiographs(anomaly_maps(x, g, lungs), DEFAULT) == single
+@given(st.floats(-3, 3, width=32))
+@settings(max_examples=20, deadline=None)
+def test_a_constant_map_has_its_value_for_every_score(value: float) -> None:
+    constant = np.full((10, 10), value, np.float32)
+    found = score_columns(constant, EVERYWHERE, "absolute", DEFAULT, z=True)
+    assert list(found.values()) == pytest.approx([value] * len(REDUCERS), abs=1e-5)
 
 
-def test_empty_lungs_name_the_row() -> None:
-    zeros = np.zeros((2, 4, 4), np.float32)
-    lungs = np.ones((2, 4, 4))
-    lungs[1] = 0
-    with pytest.raises(ValueError, match="row 1 has no lung pixel"):
-        score_radiographs(anomaly_maps(zeros, zeros, lungs), DEFAULT)
-    with pytest.raises(ValueError, match="got none"):
-        mean(np.zeros(0, np.float32))
+@given(st.integers(0, 1000), st.floats(0.1, 5))
+@settings(max_examples=20, deadline=None)
+def test_scores_scale_with_the_map_and_are_ordered(seed: int, factor: float) -> None:
+    values = np.random.default_rng(seed).random((12, 12), np.float32)
+    lungs = np.random.default_rng(seed + 1).random((12, 12)) < 0.7
+    once, scaled = (score_columns((by * values).astype(np.float32), lungs, "absolute", DEFAULT) for by in (1.0, factor))
+    for name, value in once.items():
+        assert scaled[name] == pytest.approx(factor * value, rel=1e-4)
+    assert once["score_mean"] <= once["score_top5"] <= values[lungs].max() + 1e-6
+    assert once["score_max"] <= values[lungs].max() + 1e-6
 
 
-def test_names_are_the_columns() -> None:
-    assert tuple(Score.__dataclass_fields__) == SCORE_NAMES
+def test_empty_lungs_are_refused() -> None:
+    with pytest.raises(ValueError, match="at least one lung pixel"):
+        score_columns(ramp(), ~EVERYWHERE, "absolute", DEFAULT)
+
+
+def test_names_are_the_columns_of_the_manifest() -> None:
+    made = [score_name(reducer, kind, z=z) for z in (False, True) for kind in KINDS for reducer in REDUCERS]
+    assert tuple(made) == SCORE_NAMES == get_args(ScoreName)
+    assert [name for name in ANOMALY_MAPS.names if name.startswith("score_")] == made
+    assert SCORE_NAMES[0] == "score_mean"
+    assert len(SCORE_NAMES) == 16
 
 
 @given(st.integers(1, 400), st.floats(0.001, 1.0))

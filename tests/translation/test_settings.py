@@ -152,7 +152,7 @@ def _changed(change: dict[str, object], base: dict[str, object] | None = None) -
         ({"minutes": 5.0}, GANS),
         ({"patience": 3}, GANS),
         ({"lung_swap": True}, GANS),
-        ({"size": 128}, GANS | {"pca"}),
+        ({"size": 128}, GANS | {"pca", "template"}),
         ({"check_every": 10}, set()),
         ({"checked_images": 8}, set()),
         ({"checkpoint_minutes": 9.0}, set()),

@@ -1,0 +1,103 @@
+"""What validation patients decide: which score speaks for a method, and above which value it calls a patient abnormal.
+
+Test patients have no say in either.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from assets.evaluation.roc import Undefined, auc
+from assets.evaluation.scored import ScoredArm
+from assets.evaluation.settings import EvaluationSettings
+from assets.scoring.score import SCORE_NAMES, ScoreName
+
+# With fewer validation patients in a class the best of sixteen scores is the luckiest.
+FEWEST = 5
+USUAL: ScoreName = "score_mean"
+ArmScore = tuple[str, int, str]
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """What was decided.
+
+    Attributes:
+        chosen: score by method; `USUAL` speaks for a method that is not named.
+        thresholds: by arm, seed and score; a patient above it is called abnormal. None where there was no
+            validation normal, or a score of one is not finite.
+    """
+
+    chosen: Mapping[str, str]
+    thresholds: Mapping[ArmScore, float | None]
+
+    def score(self, method: str) -> str:
+        """The score that speaks for a method."""
+        return self.chosen.get(method, USUAL)
+
+    def threshold(self, arm: str, seed: int, score: str) -> float | None:
+        """From which value on a patient is called abnormal, None where nothing decided it."""
+        return self.thresholds.get((arm, seed, score))
+
+
+def decide(validation: Sequence[ScoredArm], settings: EvaluationSettings) -> Decisions:
+    """Choice of score and thresholds from every arm's validation patients."""
+    by_method: dict[str, list[ScoredArm]] = {}
+    for arm in validation:
+        by_method.setdefault(arm.method, []).append(arm)
+    thresholds: dict[ArmScore, float | None] = {
+        (arm.arm, arm.seed, score): threshold_at(settings.specificity, arm.scores(score)[~arm.groups.labels])
+        for arm in validation
+        for score in SCORE_NAMES
+    }
+    return Decisions({method: chosen_score(arms) for method, arms in by_method.items()}, thresholds)
+
+
+def decided(rows: Iterable[Mapping[str, Any]]) -> Decisions:
+    """Decisions as rows of the evaluation table hold them, of this cohort or of one that lends its models."""
+    mine = list(rows)
+    return Decisions(
+        {row["method"]: row["score"] for row in mine if row["chosen"]},
+        {(row["arm"], row["seed"], row["score"]): row["threshold"] for row in mine},
+    )
+
+
+def chosen_score(arms: Sequence[ScoredArm]) -> str:
+    """The score with the highest mean validation area over a method's alignments and seeds.
+
+    Of equals the first in `SCORE_NAMES`; only scores that are defined in every arm are compared. `USUAL` where an
+    arm has fewer than `FEWEST` patients in a class.
+    """
+    if min(min(arm.class_counts) for arm in arms) < FEWEST:
+        return USUAL
+    areas = {score: found for score in SCORE_NAMES if (found := _mean_area(arms, score)) is not None}
+    # A sum may round differently from its equal.
+    return max(areas, key=lambda score: round(areas[score], 9), default=USUAL)
+
+
+def threshold_at(specificity: float, normals: npt.ArrayLike) -> float | None:
+    """The smallest value that enough normals do not exceed.
+
+    Args:
+        specificity: share in (0, 1] of the normals.
+        normals: (N,) scores of normal patients.
+
+    Returns:
+        One of the scores, so that "above" is strict; None without normals or where a score is not finite.
+    """
+    ranked = np.sort(np.asarray(normals, dtype=np.float64))
+    if not ranked.size or not np.isfinite(ranked).all():
+        return None
+    # 0.9 times 10 is a little more than 9.
+    return float(ranked[max(1, math.ceil(specificity * ranked.size - 1e-9)) - 1])
+
+
+def _mean_area(arms: Sequence[ScoredArm], score: str) -> float | None:
+    try:
+        return float(np.mean([auc(arm.scores(score), arm.groups.labels).area for arm in arms]))
+    except Undefined:
+        return None

@@ -1,0 +1,89 @@
+"""All that is measured of one map on one radiograph, as columns of a row."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from assets.localisation.boxes import iou, over_second
+from assets.localisation.detection import detect
+from assets.localisation.pixels import dice, pixel_measures
+from assets.localisation.pointing import area_share, contrast_to_noise, energy_inside, pointing_game
+from assets.localisation.settings import LocalisationSettings
+from assets.localisation.smoothness import smoothness
+from assets.localisation.truth import Truth
+from assets.scoring.anomaly_map import smooth_in_lung
+
+F32 = npt.NDArray[np.float32]
+F64 = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+
+def measure(
+    anomaly_map: F32, truth: Truth, lungs: Mask, threshold: float | None, settings: LocalisationSettings
+) -> dict[str, Any]:
+    """Columns of one map, named as in the table; null is what the truth cannot tell.
+
+    Args:
+        anomaly_map: (H, W) float32 on the radiograph's canvas, at least 0 and 0 outside the lungs.
+        truth: of the radiograph.
+        lungs: (H, W) bool.
+        threshold: what few pixels of normal radiographs exceed, in units of the map; None where unknown.
+        settings: of the stage.
+
+    Returns:
+        `surest` as (0 or 1, 5) and `detections` as (K, 5) in canvas px, the rest as plain numbers and lists.
+
+    Raises:
+        ValueError: the map is not finite, or there is no lung pixel.
+    """
+    if not np.isfinite(anomaly_map).all():
+        raise ValueError("the anomaly map holds values that are not finite; score the radiograph again")
+    smoothed = smooth_in_lung(anomaly_map, lungs, settings.detection_sigma)
+    found = detect(anomaly_map, smoothed, lungs, threshold, settings)
+    # Asked where, not whether: silence must not count as a wrong answer that a guess never gives.
+    surest = detect(anomaly_map, smoothed, lungs, None, settings)[:1]
+    columns = {
+        "truth": truth.source,
+        "boxes_left_out": truth.left_out,
+        "threshold": threshold,
+        "surest": surest,
+        "detections": found,
+        "smoothness": smoothness(anomaly_map, lungs),
+    }
+    if threshold is not None and (truth.lesion is not None or truth.source == "normal"):
+        columns["dice"] = dice(smoothed >= threshold, truth.target if truth.lesion is None else truth.lesion, lungs)
+    if truth.source == "normal":
+        return columns
+    return {**columns, **_overlaps(truth.boxes, surest, found), **_pointed(anomaly_map, truth, lungs, settings)}
+
+
+def _overlaps(boxes: F64, surest: F64, found: F64) -> dict[str, list[float]]:
+    """Of each box: overlap with the surest region, with the best detection, and how much of the surest lies in it."""
+    nothing = [0.0] * len(boxes)
+    return {
+        "iou": iou(boxes, surest[:, :4])[:, 0].tolist() if len(surest) else nothing,
+        "iou_any": iou(boxes, found[:, :4]).max(axis=1).tolist() if len(found) else nothing,
+        "iobb": over_second(boxes, surest[:, :4])[:, 0].tolist() if len(surest) else nothing,
+    }
+
+
+def _pointed(anomaly_map: F32, truth: Truth, lungs: Mask, settings: LocalisationSettings) -> dict[str, float | None]:
+    target = truth.target
+    measured: dict[str, float | None] = {
+        "pointing": pointing_game(anomaly_map, target, lungs, settings.pointing_sigma),
+        "energy": energy_inside(anomaly_map, target, lungs),
+        "area_share": area_share(target, lungs),
+        "contrast": contrast_to_noise(anomaly_map, target, lungs),
+    }
+    pixels = pixel_measures(anomaly_map, target if truth.lesion is None else truth.lesion, lungs)
+    if pixels is not None and truth.lesion is None:
+        measured["box_pixel_auc"] = pixels.auc
+    elif pixels is not None:
+        measured |= {
+            "pixel_auc": pixels.auc,
+            "pixel_ap": pixels.ap,
+            "aupro": pixels.aupro,
+            "dice_oracle": pixels.dice_oracle,
+        }
+    return measured

@@ -1,0 +1,110 @@
+"""What a cohort lends for one arm: rows of its models, the settings of its stages, the score and its threshold."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from assets.evaluation.choice import decided
+from pipelines.borrowing import MODELS, BorrowingError, lent_generation
+from pipelines.settings import STAGE_SETTINGS
+from pipelines.versions import VERSIONS
+from resources.catalogue import CatalogueError, entry_named
+from resources.generation import Generation
+from resources.manifests import Place, table_from
+from resources.object_store import ObjectStore
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Lent:
+    """A cohort's models for one arm.
+
+    Attributes:
+        cohort: the lender.
+        generation: which models, and how the stages were set.
+        rows: by model stage, those that the arm needs.
+        arm: as written in settings: `it_dpr/cyclegan`.
+        seed: of its training.
+        score: name of the score that validation patients chose.
+        threshold: above it an image is called abnormal; None where nothing decided it.
+    """
+
+    cohort: str
+    generation: Generation
+    rows: dict[str, list[Row]]
+    arm: str
+    seed: int
+    score: str
+    threshold: float | None
+
+
+def lent(store: ObjectStore, model: str, arm: str | None = None, seed: int | None = None) -> Lent:
+    """Models of `COHORT` or `COHORT@DIGEST` for one arm.
+
+    Args:
+        store: the object store.
+        model: whose models.
+        arm: by default the one that separates the lender's validation patients best.
+        seed: by default the arm's best by the same measure.
+
+    Raises:
+        BorrowingError: no such cohort, arm or seed, or models that this version does not understand.
+    """
+    cohort, _, digest = model.partition("@")
+    try:
+        entry_named(cohort)
+    except CatalogueError as error:
+        raise BorrowingError(f"--model {model}: {error}") from None
+    generation = lent_generation(store, cohort, digest)
+    rows = {stage: _rows(store, stage, cohort, generation) for stage in MODELS if stage in STAGE_SETTINGS}
+    for stage, found in rows.items():
+        if generation.versions[stage] != VERSIONS[stage] or not found:
+            raise BorrowingError(
+                f"the {stage} of {cohort} is of version {generation.versions[stage]}, this is {VERSIONS[stage]}; run "
+                f"`pseudopair run {cohort}`"
+            )
+    chosen = _chosen(cohort, rows["translator"], rows["evaluation"], arm, seed)
+    decisions = decided(rows["evaluation"])
+    score = decisions.score(chosen["method"])
+    return Lent(
+        cohort,
+        generation,
+        {stage: [row for row in found if _of_arm(row, chosen)] for stage, found in rows.items()},
+        chosen["arm"],
+        chosen["seed"],
+        score,
+        decisions.threshold(chosen["arm"], chosen["seed"], score),
+    )
+
+
+def _rows(store: ObjectStore, stage: str, cohort: str, generation: Generation) -> list[Row]:
+    digest = generation.digest(stage, cohort)
+    data = store.read_or_none(Place(stage, cohort).manifest(digest)) if digest else None
+    if data is None:
+        raise BorrowingError(f"{cohort} has no {stage} any more; run `pseudopair run {cohort}`")
+    rows: list[Row] = table_from(data).to_pylist()
+    return rows
+
+
+def _chosen(
+    cohort: str, translators: Sequence[Row], evaluated: Sequence[Row], arm: str | None, seed: int | None
+) -> Row:
+    """The translator of the arm that is asked for, or that validation patients speak for."""
+    trained = [row for row in translators if row["status"] == "ok"]
+    asked = [row for row in trained if arm in (None, row["arm"]) and seed in (None, row["seed"])]
+    if not asked:
+        there = ", ".join(f"{row['arm']} seed {row['seed']}" for row in trained)
+        raise BorrowingError(f"{cohort} has no translator of that arm and seed; it has: {there or 'none'}")
+    areas = {
+        (row["arm"], row["seed"]): row["auc"]
+        for row in evaluated
+        if row["chosen"] and row["split"] == "validation" and row["auc"] is not None
+    }
+    # Of equals, and where validation has not enough patients, the first.
+    return max(asked, key=lambda row: areas.get((row["arm"], row["seed"]), -math.inf))
+
+
+def _of_arm(row: Row, chosen: Row) -> bool:
+    return all(name not in row or row[name] == chosen[name] for name in ("arm", "seed"))

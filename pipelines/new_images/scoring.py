@@ -1,0 +1,146 @@
+"""Image files scored one batch at a time: every stage from decoding to the anomaly map, then the overlay."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from assets.prealignment.asset import planned_prealignments
+from assets.prealignment.settings import PrealignmentSettings
+from assets.radiographs.asset import radiograph_task
+from assets.radiographs.settings import RadiographSettings
+from assets.registration.asset import bound_network, planned_registrations
+from assets.registration.settings import RefinementSettings
+from assets.scoring.asset import refreshed_maps
+from assets.scoring.settings import ScoringSettings
+from assets.segmentation.asset import planned_masks
+from assets.segmentation.settings import SegmentationSettings
+from assets.tables import LUNG_MASKS, PREALIGNED, REGISTERED
+from pipelines.new_images.bench import Bench
+from pipelines.new_images.files import planned_file
+from pipelines.new_images.lent import Lent, Row
+from pipelines.new_images.picture import Painter
+from resources.accelerator import Accelerator
+from resources.home import patient_key
+from resources.object_store import ObjectStore
+from resources.tombstones import Withdrawn, withdrawn
+
+# Files at work together; their pixels lie on the disk, so this bounds how long nothing is printed.
+BATCH = 64
+WITHDRAWN = "belongs to a patient who withdrew; it may not be used"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of an image.
+
+    Attributes:
+        image: its path as it was given.
+        radiograph_id: identity of its pixels; None where it could not be decoded.
+        status: ok, needs_review, rejected or failed; the last three have no score.
+        reason: why it has none.
+        score: its anomaly score.
+        threshold: above it an image is called abnormal; None where validation patients decided none.
+        overlay: path of the picture, None without a score.
+    """
+
+    image: str
+    radiograph_id: str | None
+    status: str
+    reason: str
+    score: float | None = None
+    threshold: float | None = None
+    overlay: str | None = None
+
+
+def score_images(
+    store: ObjectStore, lent: Lent, images: Sequence[str], folder: Path, accelerator: Accelerator
+) -> Iterator[Result]:
+    """Score image files in their order.
+
+    Args:
+        store: where the lender's models are.
+        lent: the models.
+        images: local paths of PNG, JPEG, TIFF or DICOM files.
+        folder: where overlays go.
+        accelerator: where networks run.
+
+    Raises:
+        BorrowingError: the lender's stages were run with settings of another version.
+        CorruptArtifact: a model is missing or damaged.
+    """
+    device = accelerator.torch_device()
+    gone, key = withdrawn(store), patient_key()
+    with tempfile.TemporaryDirectory(prefix="pseudopair-") as scratch:
+        bench = Bench(lent, ObjectStore(scratch))
+        bench.lay_out(store)
+        for first in range(0, len(images), BATCH):
+            bench.batch = first // BATCH
+            yield from _scored(bench, images[first : first + BATCH], folder, device, gone, key)
+
+
+def _scored(
+    bench: Bench, names: Sequence[str], folder: Path, device: torch.device, gone: Withdrawn, key: bytes
+) -> Iterator[Result]:
+    taken = _decoded(bench, names, gone, key)
+    ends = _ends(bench, device)
+    painter = Painter(bench, folder)
+    for name, row in zip(names, taken, strict=True):
+        found = ends.get(row["radiograph_id"], row) if row["status"] == "ok" else row
+        result = Result(name, row["radiograph_id"], _status(row, found), found["reason"] or "")
+        yield _with_score(bench.lent, result, row, found, painter) if found["status"] == "ok" else result
+
+
+def _status(row: Row, found: Row) -> str:
+    """What is no radiograph at all has failed; a radiograph is set aside as a cohort's would be."""
+    unread = row["status"] != "ok" and row["reason"] != WITHDRAWN
+    return "failed" if unread else str(found["status"])
+
+
+def _with_score(lent: Lent, result: Result, row: Row, found: Row, painter: Painter) -> Result:
+    score = found.get(lent.score)
+    if score is None:
+        reason = f"{lent.score} could not be measured in it; take another arm, or look at the lender's normal_maps"
+        return replace(result, status="failed", reason=reason)
+    path = painter.paint(row, found, Path(result.image), score, lent.threshold)
+    return replace(result, score=score, threshold=lent.threshold, overlay=str(path))
+
+
+def _decoded(bench: Bench, names: Sequence[str], gone: Withdrawn, key: bytes) -> list[Row]:
+    """Rows of the files, decoded; nothing goes on of a patient who withdrew."""
+    run = bench.open("radiographs")
+    settings = bench.settings(run, RadiographSettings)
+    tasks = []
+    for number, name in enumerate(names, start=1):
+        path = Path(name).absolute()
+        planned = planned_file(number, path, key)
+        if planned.patient in gone.patients or set(planned.digests[:1]) & gone.files:
+            planned = replace(planned, refusal=WITHDRAWN)
+        tasks.append(radiograph_task(run, planned, ObjectStore(str(path.parent)), settings))
+    done = run.refresh(tasks)
+    for row in done.rows:
+        if row.get("radiograph_id") in gone.radiographs:
+            row.update({"status": "rejected", "reason": WITHDRAWN, "artifact": "", "artifact_digest": ""})
+    return bench.publish(run, done)
+
+
+def _ends(bench: Bench, device: torch.device) -> dict[str, Row]:
+    """By radiograph: its anomaly map's row, or the row of the stage that set it aside."""
+    run = bench.open("lung_masks")
+    masks = run.refresh_planned(planned_masks(run, bench.settings(run, SegmentationSettings)), LUNG_MASKS)
+    ends = _by_id(bench.publish(run, masks))
+    run = bench.open("prealigned_radiographs")
+    prealigned = run.refresh_planned(planned_prealignments(run, bench.settings(run, PrealignmentSettings)), PREALIGNED)
+    ends |= _by_id(bench.publish(run, prealigned))
+    run = bench.open("registered_radiographs")
+    settings = bench.settings(run, RefinementSettings)
+    planned = planned_registrations(run, settings, bound_network(run, settings, device))
+    ends |= _by_id(bench.publish(run, run.refresh_planned(planned, REGISTERED)))
+    run = bench.open("anomaly_maps")
+    return ends | _by_id(bench.publish(run, refreshed_maps(run, bench.settings(run, ScoringSettings), device)))
+
+
+def _by_id(rows: Sequence[Row]) -> dict[str, Row]:
+    return {row["radiograph_id"]: row for row in rows}

@@ -1,0 +1,127 @@
+"""Study files from the user's side: found, checked, registered, and with the cohorts of their folds declared."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from assets.study.settings import Protocol, StudyError, StudyFile, parse_study
+from pipelines.cohort_files import CohortProblem, cohort_name, movable, problem_of
+from resources.catalogue import CatalogueError, Entry, entries, entry_named, read_entry
+from resources.home import home
+from resources.local_files import write_local
+from resources.studies import study_entries, study_folders, study_named, study_of
+
+SUFFIXES = (".yaml", ".yml")
+# What the study itself says of each fold cohort.
+OF_THE_STUDY = {"radiographs": ("folds", "fold"), "translator": ("arms", "seeds", "only")}
+
+
+class StudyProblem(ValueError):
+    """No such study, or its file is wrong; the message is one line that says what to do."""
+
+
+def registered(name_or_file: str) -> StudyFile:
+    """A study by its name or file, with its fold cohorts declared; a file elsewhere is kept, so that the UI knows it.
+
+    To be called before anything imports `resources.partitions`, which reads what is declared once.
+
+    Raises:
+        StudyProblem: unknown name, unreadable file, or something wrong in it or in the cohort that it names.
+    """
+    path = Path(name_or_file)
+    entry = _read(path.absolute()) if path.suffix in SUFFIXES else _known(name_or_file)
+    study = _parsed(entry)
+    derived = {
+        cohort: fold_cohort(study, protocol, fold)
+        for protocol in study.protocols
+        for fold, cohort in enumerate(study.fold_cohorts(protocol))
+    }
+    for cohort, mapping in derived.items():
+        _require_usable(entry, cohort, mapping)
+    if entry.path.parent not in study_folders():
+        _keep(home() / "studies" / f"{study.name}.yaml", study.model_dump(exclude_defaults=True))
+    for cohort, mapping in derived.items():
+        _keep(_file_of(cohort), mapping)
+    return study
+
+
+def fold_cohort(study: StudyFile, protocol: Protocol, fold: int) -> dict[str, Any]:
+    """Declaration of one fold of a protocol: the study's cohort with other settings, so that no stage knows of folds.
+
+    Settings are the cohort's, then the study's, then what makes it this fold of this protocol.
+    """
+    mapping = movable(entry_named(study.cohort).path)
+    own: dict[str, dict[str, Any]] = {
+        "radiographs": {"folds": protocol.folds, "fold": fold},
+        "translator": {"arms": protocol.arms, "seeds": protocol.seeds},
+    }
+    settings: dict[str, dict[str, Any]] = {}
+    layers: tuple[dict[str, dict[str, Any]], ...] = (mapping.get("settings") or {}, study.settings, own)
+    for layer in layers:
+        for stage, values in layer.items():
+            settings[stage] = {**settings.get(stage, {}), **values}
+    title = f"{mapping.get('title') or study.cohort}, fold {fold + 1} of {protocol.folds} of the study {study.name}"
+    named = {"name": study.fold_cohorts(protocol)[fold], "title": title, "variant_of": study.cohort}
+    return {**mapping, **named, "settings": settings}
+
+
+def _read(path: Path) -> Entry:
+    entry = read_entry(path)
+    if entry.problem:
+        raise StudyProblem(entry.problem.replace("cohort fields", "chapter on studies"))
+    for other in study_entries():
+        if other.name == entry.name and other.path not in (path, home() / "studies" / f"{entry.name}.yaml"):
+            raise StudyProblem(f"{path.name}: a study named {entry.name!r} is there already; rename it")
+    cohort = entry.mapping.get("cohort")
+    if not isinstance(cohort, str) or Path(cohort).suffix not in SUFFIXES:
+        return entry
+    try:
+        return Entry(path, entry.name, {**entry.mapping, "cohort": cohort_name(str(path.parent / cohort))})
+    except CohortProblem as problem:
+        raise StudyProblem(str(problem)) from None
+
+
+def _known(name: str) -> Entry:
+    try:
+        return study_named(name)
+    except CatalogueError as error:
+        raise StudyProblem(str(error)) from None
+
+
+def _parsed(entry: Entry) -> StudyFile:
+    try:
+        study = parse_study(entry.mapping)
+    except StudyError as error:
+        raise StudyProblem(f"{entry.path.name}: {error}") from None
+    known = {each.name for each in entries() if not each.problem}
+    if study.cohort not in known or study_of(study.cohort):
+        usable = ", ".join(sorted(name for name in known if not study_of(name)))
+        raise StudyProblem(f"{entry.path.name}: cohort: expected one of {usable}, or its file; found {study.cohort!r}")
+    if study.name in known:
+        raise StudyProblem(f"{entry.path.name}: name: a cohort is named {study.name!r}; give the study another name")
+    for stage, names in OF_THE_STUDY.items():
+        if taken := [name for name in names if name in study.settings.get(stage, {})]:
+            raise StudyProblem(
+                f"{entry.path.name}: settings.{stage}.{taken[0]}: comes from the protocols; remove it here"
+            )
+    return study
+
+
+def _require_usable(entry: Entry, cohort: str, mapping: dict[str, Any]) -> None:
+    path = _file_of(cohort)
+    if any(other.name == cohort and other.path.absolute() != path for other in entries()):
+        raise StudyProblem(f"{entry.path.name}: a cohort named {cohort!r} is declared already; rename the study")
+    if problem := problem_of(Entry(entry.path, cohort, mapping)):
+        raise StudyProblem(problem)
+
+
+def _file_of(cohort: str) -> Path:
+    return (home() / "cohorts" / f"{cohort}.yaml").absolute()
+
+
+def _keep(path: Path, mapping: dict[str, Any]) -> None:
+    data = yaml.safe_dump(mapping, sort_keys=False, allow_unicode=True).encode()
+    # An unchanged file keeps its time.
+    if not path.is_file() or path.read_bytes() != data:
+        write_local(path, data)

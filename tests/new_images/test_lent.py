@@ -1,0 +1,87 @@
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from pipelines.borrowing import MODELS, BorrowingError
+from pipelines.new_images.lent import lent
+from pipelines.versions import VERSIONS
+from resources.manifests import Place, publish
+from resources.object_store import ObjectStore
+
+COHORT = "shenzhen"
+ARMS = [("it_dpr/cut", "cut", 0), ("it_dpr/cut", "cut", 1), ("none/pca", "pca", 0)]
+AREAS: dict[tuple[str, int], float | None] = {("it_dpr/cut", 0): 0.7, ("it_dpr/cut", 1): 0.8, ("none/pca", 0): 0.6}
+
+
+def evaluated(areas: dict[tuple[str, int], float | None]) -> list[dict[str, Any]]:
+    """Rows in which the second score is the chosen one of each method."""
+    return [
+        {
+            **{"arm": arm, "method": method, "seed": seed, "score": score, "split": split, "status": "ok"},
+            "chosen": score == "score_top5",
+            # The other score, and test patients, have no say.
+            "auc": areas.get((arm, seed)) if (score, split) == ("score_top5", "validation") else 0.99,
+            "threshold": 0.25 + seed if score == "score_top5" else 0.5,
+        }
+        for arm, method, seed in ARMS
+        for score in ("score_mean", "score_top5")
+        for split in ("validation", "test")
+    ]
+
+
+def publish_models(store: ObjectStore, areas: dict[tuple[str, int], float | None], **versions: str) -> None:
+    arms: list[dict[str, Any]] = [
+        {"arm": arm, "method": method, "seed": seed, "status": "ok", "artifact": ""} for arm, method, seed in ARMS
+    ]
+    rows: dict[str, list[dict[str, Any]]] = {"translator": arms, "normal_maps": arms, "evaluation": evaluated(areas)}
+    parents: dict[str, str] = {}
+    for stage in MODELS:
+        table = pa.Table.from_pylist(rows.get(stage, [{"status": "ok", "artifact": ""}]))
+        version = versions.get(stage, VERSIONS[stage])
+        record = {"settings": {}, "version": version, "created_at": "", "parents": parents}
+        parents = {**parents, f"{stage}@{COHORT}": publish(store, Place(stage, COHORT), table, record)}
+
+
+def test_validation_patients_choose_arm_seed_score_and_threshold(home: Path, local_store: ObjectStore) -> None:
+    publish_models(local_store, AREAS)
+    found = lent(local_store, COHORT)
+    assert (found.arm, found.seed, found.score, found.threshold) == ("it_dpr/cut", 1, "score_top5", 1.25)
+    assert [row["seed"] for row in found.rows["translator"]] == [1]
+    assert len(found.rows["normal_maps"]) == 1
+    assert len(found.rows["reference_lung"]) == 1
+
+
+def test_an_arm_or_a_seed_may_be_asked_for(home: Path, local_store: ObjectStore) -> None:
+    publish_models(local_store, AREAS)
+    assert lent(local_store, COHORT, "none/pca").arm == "none/pca"
+    found = lent(local_store, COHORT, seed=0)
+    assert (found.arm, found.seed, found.threshold) == ("it_dpr/cut", 0, 0.25)
+    with pytest.raises(BorrowingError, match="it has: it_dpr/cut seed 0, it_dpr/cut seed 1, none/pca seed 0"):
+        lent(local_store, COHORT, "none/cyclegan")
+    with pytest.raises(BorrowingError, match="no translator of that arm and seed"):
+        lent(local_store, COHORT, "none/pca", 1)
+
+
+def test_the_first_arm_speaks_where_validation_patients_are_too_few(home: Path, local_store: ObjectStore) -> None:
+    publish_models(local_store, dict.fromkeys(AREAS))
+    assert (lent(local_store, COHORT).arm, lent(local_store, COHORT).seed) == ("it_dpr/cut", 0)
+
+
+def test_models_of_another_version_or_cohort_are_refused(home: Path, local_store: ObjectStore) -> None:
+    with pytest.raises(BorrowingError, match="no cohort is named 'nowhere'"):
+        lent(local_store, "nowhere")
+    with pytest.raises(BorrowingError, match="evaluation@shenzhen has no manifest yet"):
+        lent(local_store, COHORT)
+    publish_models(local_store, AREAS, registration_model="0")
+    with pytest.raises(BorrowingError, match=r"the registration_model of shenzhen is of version 0, this is"):
+        lent(local_store, COHORT)
+
+
+def test_a_manifest_that_gc_took_is_told(home: Path, local_store: ObjectStore) -> None:
+    publish_models(local_store, AREAS)
+    digest = lent(local_store, COHORT).generation.digest("normal_maps", COHORT)
+    local_store.delete(Place("normal_maps", COHORT).manifest(digest))
+    with pytest.raises(BorrowingError, match="shenzhen has no normal_maps any more; run `pseudopair run shenzhen`"):
+        lent(local_store, COHORT)

@@ -1,0 +1,200 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+import yaml
+
+from pipelines.borrowing import (
+    ALL_TEST,
+    MODELS,
+    BorrowingError,
+    borrower,
+    borrowing_settings,
+    lenders_by_stage,
+    lent_generation,
+)
+from pipelines.cohort_files import CohortProblem
+from pipelines.lenders import TRAINING_ONLY, stages_of
+from pipelines.settings import STAGE_SETTINGS
+from pipelines.stages import STAGE_NAMES, STAGES
+from resources.generation import Generation
+from resources.manifests import Place, publish
+from resources.object_store import ObjectStore
+
+LENDER = "shenzhen"
+NEW = {"name": "hospital", "root": "images", "folders": {".": "any"}, "unlabelled": True}
+USED: dict[str, dict[str, Any]] = {
+    "radiographs": {"size": 128, "low_percentile": 0.5, "test_share": 0.2, "undo_squash": False},
+    "lung_masks": {"sources": ["trained"], "share_set_aside": 0.9},
+    "prealigned_radiographs": {"mode": "rows"},
+    "anomaly_maps": {"an older setting": 1},
+}
+
+
+def lend(store: ObjectStore, **rows: list[dict[str, Any]]) -> None:
+    """Publish every model of a lender, and what its evaluation was made from."""
+    parents: dict[str, str] = {}
+    for stage in (*USED, *MODELS):
+        partition = f"{LENDER}/0" if stage in USED else LENDER
+        given = rows.get(stage, [{"status": "ok", "reason": "", "borrowed_from": "", "stage": stage}])
+        table = pa.Table.from_pylist(given) if given else pa.table({"status": pa.array([], pa.string())})
+        record = {"settings": USED.get(stage, {}), "version": "1", "created_at": "today"}
+        digest = publish(store, Place(stage, partition), table, {**record, "parents": parents})
+        parents = {**parents, f"{stage}@{partition}": digest}
+
+
+def generation(**settings: dict[str, Any]) -> Generation:
+    return Generation(made_at="", digests={}, settings=settings, versions={})
+
+
+def test_every_stage_that_lends_can_borrow() -> None:
+    assert all("borrow_from" in STAGE_SETTINGS[stage].model_fields for stage in MODELS)
+    borrowing = {stage for stage, kind in STAGE_SETTINGS.items() if "borrow_from" in kind.model_fields}
+    assert borrowing == set(MODELS)
+
+
+def test_a_borrower_has_the_stages_that_train_nothing() -> None:
+    assert [stage.name for stage in stages_of({}, STAGES)] == list(STAGE_NAMES)
+    kept = [name for name in STAGE_NAMES if name not in TRAINING_ONLY]
+    declared = {"translator": {"borrow_from": LENDER}}
+    assert [stage.name for stage in stages_of(declared, STAGES)] == kept
+    assert [stage.name for stage in stages_of({}, STAGES, declared)] == kept
+    # A launch may train a borrower's own.
+    assert len(stages_of(declared, STAGES, {"translator": {"borrow_from": ""}})) == len(STAGES)
+    assert len(stages_of({"lung_segmenter": {"borrow_from": LENDER}}, STAGES)) == len(STAGES)
+
+
+def test_a_borrower_is_prepared_as_its_lender_and_is_all_test() -> None:
+    lenders = {"translator": "shenzhen@0123abcd", "evaluation": "shenzhen@4567abcd"}
+    declared = {"lung_masks": {"sources": ["supplied"]}, "translator": {"steps": 7}}
+    found = borrowing_settings(declared, generation(**USED), lenders, undo_squash=False)
+    assert found == {
+        "radiographs": {"size": 128, **ALL_TEST},
+        "lung_masks": {"sources": ["supplied"]},
+        "prealigned_radiographs": {"mode": "rows"},
+        "translator": {"steps": 7, "borrow_from": "shenzhen@0123abcd"},
+        "evaluation": {"borrow_from": "shenzhen@4567abcd"},
+    }
+    assert borrowing_settings({}, generation(**USED), {}, undo_squash=True)["radiographs"]["undo_squash"] is True
+    for stage, values in found.items():
+        STAGE_SETTINGS[stage](**values)
+
+
+@pytest.mark.parametrize(
+    ("declared", "message"),
+    [
+        ({"radiographs": {"size": 512}}, "settings.radiographs.size is 512, .* made with 128; take it out of"),
+        ({"prealigned_radiographs": {"mode": "box"}}, "settings.prealigned_radiographs.mode is 'box'.*'rows'"),
+    ],
+)
+def test_what_other_models_would_be_needed_for_is_refused(declared: dict[str, Any], message: str) -> None:
+    with pytest.raises(BorrowingError, match=message):
+        borrowing_settings(declared, generation(**USED), {}, undo_squash=False)
+
+
+def test_a_cohort_may_declare_what_its_lender_has_anyway() -> None:
+    found = borrowing_settings({"radiographs": {"size": 128}}, generation(**USED), {}, undo_squash=False)
+    assert found["radiographs"]["size"] == 128
+
+
+def test_lenders_are_named_by_cohort_or_by_digest(home: Path, local_store: ObjectStore) -> None:
+    lend(local_store)
+    found = lent_generation(local_store, LENDER)
+    assert lenders_by_stage(local_store, LENDER, found, pinned=False) == dict.fromkeys(MODELS, LENDER)
+    pinned = lenders_by_stage(local_store, LENDER, found, pinned=True)
+    assert pinned == {stage: f"{LENDER}@{found.digest(stage, LENDER)}" for stage in MODELS}
+
+
+def test_a_lenders_own_lender_is_named_and_one_without_a_segmenter_lends_none(
+    home: Path, local_store: ObjectStore
+) -> None:
+    borrowed = [{"status": "ok", "reason": "", "borrowed_from": "phantom"}]
+    lend(local_store, reference_lung=borrowed, lung_segmenter=[{"status": "rejected", "reason": "no masks"}])
+    found = lenders_by_stage(local_store, LENDER, lent_generation(local_store, LENDER), pinned=False)
+    assert found == {**dict.fromkeys(MODELS[1:], LENDER), "reference_lung": "phantom"}
+
+
+def test_too_few_validation_normals_keep_nobody_from_borrowing(home: Path, local_store: ObjectStore) -> None:
+    few = [{"status": "rejected", "reason": "too few", "borrowed_from": ""}]
+    lend(local_store, normal_maps=few, evaluation=few)
+    assert set(lenders_by_stage(local_store, LENDER, lent_generation(local_store, LENDER), pinned=False)) == set(MODELS)
+
+
+def test_a_lender_that_lacks_a_model_says_which(home: Path, local_store: ObjectStore) -> None:
+    with pytest.raises(BorrowingError, match=r"evaluation@shenzhen has no manifest yet; run `pseudopair run shenzhen`"):
+        lent_generation(local_store, LENDER)
+    lend(local_store, translator=[{"status": "failed", "reason": "it diverged", "borrowed_from": ""}])
+    found = lent_generation(local_store, LENDER)
+    with pytest.raises(BorrowingError, match="its translator is unusable: it diverged"):
+        lenders_by_stage(local_store, LENDER, found, pinned=False)
+    local_store.delete(Place("reference_lung", LENDER).manifest(found.digest("reference_lung", LENDER)))
+    with pytest.raises(BorrowingError, match="its reference_lung is no longer in the store"):
+        lenders_by_stage(local_store, LENDER, found, pinned=False)
+    without = found.model_copy(update={"digests": {}})
+    with pytest.raises(BorrowingError, match="its lung_segmenter is not there"):
+        lenders_by_stage(local_store, LENDER, without, pinned=False)
+
+
+def test_a_file_is_registered_as_a_borrower(home: Path, local_store: ObjectStore, tmp_path: Path) -> None:
+    lend(local_store)
+    path = tmp_path / "hospital.yaml"
+    path.write_text(yaml.safe_dump(NEW))
+    found = borrower(str(path), LENDER, local_store)
+    assert (found.name, found.launched) == ("hospital", {})
+    registered = yaml.safe_load((home / "cohorts" / "hospital.yaml").read_text())
+    assert registered["settings"]["translator"] == {"borrow_from": LENDER}
+    assert registered["settings"]["radiographs"] == {"size": 128, **ALL_TEST}
+    assert registered["root"] == str(tmp_path / "images")
+    assert len(found.told()) == len(MODELS)
+    assert found.generation.digest("translator", LENDER) in "".join(found.told())
+    # The user's own file is as it was.
+    assert yaml.safe_load(path.read_text()) == NEW
+
+
+def test_a_declared_cohort_borrows_for_one_launch(home: Path, local_store: ObjectStore) -> None:
+    lend(local_store)
+    found = borrower("tbx11k", LENDER, local_store)
+    assert found.launched["translator"]["borrow_from"] == LENDER
+    assert found.launched["radiographs"]["test_share"] == 1.0
+    assert not (home / "cohorts").exists()
+
+
+def test_images_are_stretched_back_only_where_lender_and_table_say_so(
+    home: Path, local_store: ObjectStore, tmp_path: Path
+) -> None:
+    lend(local_store)
+    place = Place("radiographs", f"{LENDER}/0")
+    pointer = json.loads(local_store.read(f"{place.folder}/CURRENT.json"))
+    pointer["settings"]["undo_squash"] = True
+    local_store.write(f"{place.folder}/CURRENT.json", json.dumps(pointer).encode())
+    path = tmp_path / "hospital.yaml"
+    for columns, expected in (({}, False), ({"true_aspect_wh": "aspect"}, True)):
+        table = {"name": "hospital", "root": "images", "table": "t.csv", "unlabelled": True, "columns": columns}
+        path.write_text(yaml.safe_dump(table))
+        borrower(str(path), LENDER, local_store)
+        registered = yaml.safe_load((home / "cohorts" / "hospital.yaml").read_text())
+        assert ("undo_squash" in registered["settings"]["radiographs"]) is expected
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("hospital", "hospital cannot borrow from itself; run it without --model"),
+        ("nowhere", "no cohort is named 'nowhere'"),
+        ("shenzhen@", "8 or more of its hexadecimal digits"),
+        ("shenzhen@12", "8 or more of its hexadecimal digits"),
+        ("shenzhen@00000000", "shenzhen has no models under 00000000; its translators' manifests are"),
+        ("rsna", "the models of rsna cannot be borrowed: evaluation@rsna has no manifest yet"),
+    ],
+)
+def test_a_model_that_cannot_be_borrowed_is_refused_before_anything_is_registered(
+    home: Path, local_store: ObjectStore, tmp_path: Path, model: str, message: str
+) -> None:
+    lend(local_store)
+    path = tmp_path / "hospital.yaml"
+    path.write_text(yaml.safe_dump(NEW))
+    with pytest.raises(CohortProblem, match=message):
+        borrower(str(path), model, local_store)
+    assert not (home / "cohorts").exists()

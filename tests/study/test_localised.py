@@ -1,0 +1,132 @@
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from assets.evaluation.settings import EvaluationSettings
+from assets.localisation_summary.settings import SummarySettings
+from assets.study.analysis import analysed
+from assets.study.cells import LOCALISATION as HEAD
+from assets.study.cells import localisation_cells
+from assets.study.localised import LOCALISATION_COLUMNS, arms_only, localised
+from assets.study.member import Member
+from assets.study.report import Shown, render_study
+from assets.study.rows import study_rows
+from assets.tables import LOCALISATION, LOCALISED
+from tests.study.made_up import members, study
+
+ARMS = [(arm, seed) for arm in ("none/cut", "it_pr/cut") for seed in (0, 1)]
+SETTINGS = SummarySettings(resamples=100)
+SCHEMA = pa.schema([LOCALISATION.field(name) for name in LOCALISATION_COLUMNS])
+
+
+def drawn(fold: int, arm: str, hits: list[float], seed: int = 0) -> list[dict[str, Any]]:
+    """Abnormal test radiographs with one box each; `hits` are the pointing game and the overlap of each."""
+    box = {"x": 1.0, "y": 1.0, "width": 4.0, "height": 4.0}
+    return [
+        {
+            "radiograph_id": f"f{fold}r{number}",
+            "patient": f"f{fold}p{number}",
+            "domain": "abnormal",
+            "split": "test",
+            "status": "ok",
+            "arm": arm,
+            "alignment": arm.partition("/")[0],
+            "method": arm.partition("/")[2],
+            "seed": seed,
+            "truth": "boxes",
+            "boxes": [{**box, "kind": ""}],
+            "detections": [{**box, "score": 1.0}],
+            "iou": [hit],
+            "iou_any": [hit],
+            "iobb": [hit],
+            **dict.fromkeys(LOCALISED, hit),
+            "smoothness": 3.0,
+        }
+        for number, hit in enumerate(hits)
+    ]
+
+
+def member(*rows: list[dict[str, Any]]) -> Member:
+    flat = [{name: row.get(name) for name in SCHEMA.names} for group in rows for row in group]
+    return Member("c", localised=pa.Table.from_pylist(flat, schema=SCHEMA))
+
+
+def value(rows: list[dict[str, Any]], measure: str, arm: str = "none/cut") -> dict[str, Any]:
+    (row,) = [row for row in rows if (row["arm"], row["measure"]) == (arm, measure)]
+    return row
+
+
+def test_every_radiograph_of_every_fold_counts_once() -> None:
+    folds = [
+        member(drawn(0, "none/cut", [1, 0, 1]), drawn(0, "chance/centre", [0, 0, 1])),
+        member(drawn(1, "none/cut", [1]), drawn(1, "chance/centre", [0])),
+    ]
+    rows = localised(folds, SETTINGS)
+    found = value(rows, "pointing")
+    assert (found["value"], found["centre"], found["images"], found["boxes"]) == (0.75, 0.25, 4, 4)
+    assert found["centre_difference"] == pytest.approx(0.5)
+    assert value(rows, "cl_10")["value"] == 0.75
+    assert not any(row["measure"].startswith(("ap_", "froc_")) for row in rows)
+    assert {row["arm"] for row in arms_only(rows)} == {"none/cut"}
+
+
+def test_an_arm_that_a_fold_lacks_is_left_out_and_radiographs_are_kept() -> None:
+    folds = [
+        member(drawn(0, "none/cut", [1, 0]), drawn(0, "it_pr/cut", [1, 1])),
+        member(drawn(1, "none/cut", [1, 0])),
+    ]
+    rows = localised(folds, SETTINGS)
+    assert {row["arm"] for row in rows} == {"none/cut"}
+    assert value(rows, "pointing")["images"] == 4
+
+
+def test_without_boxes_there_is_nothing() -> None:
+    assert localised([Member("a"), Member("b", "not begun")], SETTINGS) == []
+    normal = [
+        {**row, "truth": "normal", "domain": "normal", "boxes": [], "iou": [], "iou_any": [], "iobb": []}
+        for row in drawn(0, "none/cut", [0.0])
+    ]
+    assert localised([member(normal)], SETTINGS) == []
+
+
+def test_columns_of_the_table_have_intervals_by_seed_and_means_over_seeds() -> None:
+    found = members(study())
+    folds = [
+        replace(
+            each,
+            localised=member(
+                *(
+                    drawn(fold, arm, [0.0, 1.0, float(seed)], seed)
+                    for arm in ("none/cut", "it_pr/cut")
+                    for seed in (0, 1)
+                ),
+                drawn(fold, "chance/centre", [0.0, 0.0, 1.0]),
+            ).localised,
+        )
+        for fold, each in enumerate(found["gan"])
+    ]
+    analysis = analysed(study(), {**found, "gan": folds}, EvaluationSettings(), SETTINGS)
+    rows = study_rows(analysis)
+    text = render_study(analysis, rows, Shown(""))
+    assert "it_pr/cut, seed 1" in text
+    assert text.count("CL@0.1") == 1
+    by_line = {(row["protocol"], row["arm"], row["seed"]): row for row in rows}
+    first, both = by_line["gan", "it_pr/cut", "0"], by_line["gan", "it_pr/cut", "all"]
+    assert (first["pointing"], first["pointing_centre"], first["boxes"]) == (
+        pytest.approx(1 / 3),
+        pytest.approx(1 / 3),
+        6,
+    )
+    assert first["pointing_low"] <= first["pointing"] <= first["pointing_high"]
+    assert first["cl_10_over_centre_low"] <= 0 <= first["cl_10_over_centre_high"]
+    assert both["pointing"] == pytest.approx(np.mean([1 / 3, 2 / 3]))
+    assert both["pointing_low"] is None
+    assert "pointing" not in by_line["gan", "it_pr/pca", "all"]
+    assert "pointing" not in by_line["cheap", "none/pca", "all"]
+
+
+def test_cells_of_what_was_not_measured_are_empty() -> None:
+    assert localisation_cells({}) == ("-",) * len(HEAD)
