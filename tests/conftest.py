@@ -20,6 +20,7 @@ TESTS = Path(__file__).parent
 # Files that take longest, and begin first: whoever ran one last would leave the other worker idle. The second makes the
 # finished installation that the others wait for.
 LONGEST = (
+    "study_runs/test_study_command.py",
     "pipelines/test_schedules.py",
     "pipelines/test_incremental_run.py",
     "pipelines/test_kill_points.py",
