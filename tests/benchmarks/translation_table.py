@@ -52,16 +52,18 @@ class Result:
 
 
 def best_score(rows: Iterable[Row]) -> str:
-    """The image score with the highest validation AUC, the mean over all arms and seeds."""
+    """The image score with the highest validation AUC, the mean over all arms and seeds; one that every row has."""
     arms: dict[tuple[str, int], list[Row]] = {}
     for row in rows:
         if row["split"] == "validation":
             arms.setdefault((row["arm"], row["seed"]), []).append(row)
+    members = [row for arm in arms.values() for row in arm]
+    known = [score for score in SCORE_NAMES if all(row.get(score) is not None for row in members)]
     areas = {
         score: np.mean([delong([[row[score] for row in arm]], _labels(arm))[0][0] for arm in arms.values()])
-        for score in SCORE_NAMES
+        for score in known
     }
-    return max(SCORE_NAMES, key=lambda score: float(areas[score]))
+    return max(known, key=lambda score: float(areas[score]))
 
 
 def comparison(rows: Sequence[Row], method: str, score: str, resamples: int, rng: np.random.Generator) -> Result:

@@ -49,7 +49,13 @@ def ids(loader: DataLoader[Item]) -> list[str]:
 
 
 def test_importing_the_data_sets_loads_no_dagster() -> None:
-    modules = ", ".join(f"pipelines.outside.{path.stem}" for path in sorted(REPOSITORY.glob("pipelines/outside/*.py")))
+    # Scores are exported by the command alone, which uses the stages' own functions.
+    stems = {path.stem for path in REPOSITORY.glob("pipelines/outside/*.py")} - {
+        "scores",
+        "export_scores",
+        "detections",
+    }
+    modules = ", ".join(f"pipelines.outside.{stem}" for stem in sorted(stems))
     code = f"import sys, {modules}\nprint('dagster' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False"]

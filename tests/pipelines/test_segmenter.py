@@ -422,7 +422,7 @@ def test_cross_fitted_networks_draw_the_lungs_of_patients_they_never_saw(
     bench.cohorts["phantom"]["phantom"] = {"subjects": 40, "seed": 3}
     bench.cohorts["phantom"]["settings"]["lung_segmenter"] = {**SOUND, "cross_fit": 2, "smallest_cohort": 3}
     bench.upto("phantom", "lung_segmenter")
-    assert len(taught) == 2
+    assert [len(images) >= 3 for images in taught] == [True, True]
     row = bench.row("phantom")
     networks = segmenters(read_artifact(bench.store, row), SegmenterSettings.model_validate_json(row["settings"]))
     settings = SegmentationSettings(sources=["trained"])
@@ -431,7 +431,7 @@ def test_cross_fitted_networks_draw_the_lungs_of_patients_they_never_saw(
         image = from_uint16(read_artifact(bench.store, radiograph)["image"])
         part = part_of(radiograph["patient"], 2)
         assert image.tobytes() not in taught[part]
-        assert radiograph["split"] != "train" or image.tobytes() in taught[1 - part]
+        assert radiograph["split"] == "train" or image.tobytes() not in taught[1 - part]
         mask = masks[radiograph["radiograph_id"]]
         if mask["artifact"] and not mask["base_completed"]:
             drawn = clean(labels_of(networks.parts[part].probabilities(image)), settings)

@@ -154,8 +154,12 @@ def test_pictures_show_training_images_where_none_is_for_validation(cohort: Coho
     assert (len(one.abnormal), len(one.normal)) == (0, 1)
 
 
-@pytest.mark.parametrize(("patience", "arm", "same"), [(0, ARM, True), (2, ARM, False), (2, "it_dpr/pca", True)])
-def test_validation_images_are_inputs_of_what_stops_by_them(
+# Validation images choose how many components PCA keeps, whatever ends a training.
+@pytest.mark.parametrize(
+    ("patience", "arm", "same"),
+    [(0, ARM, True), (2, ARM, False), (0, "it_dpr/pca", False), (2, "it_dpr/template", True)],
+)
+def test_validation_images_are_inputs_of_what_they_decide(
     cohort: Cohort, patience: int, arm: str, *, same: bool
 ) -> None:
     settings, panels = TranslationSettings(patience=patience), cohort.panels()

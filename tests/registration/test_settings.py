@@ -44,7 +44,7 @@ def test_settings_refuse_an_unknown_reading() -> None:
 def test_settings_are_flat(model: type[RegistrationSettings] | type[RefinementSettings]) -> None:
     for field in model.model_fields.values():
         # pydantic keeps the choices of a reading as they are written
-        assert field.annotation in (int, float, bool, list[int]) or typing.get_args(
+        assert field.annotation in (int, float, bool, str, list[int]) or typing.get_args(
             field.annotation
         ) == typing.get_args(Reading)
         assert field.description
