@@ -6,6 +6,7 @@ from typing import Any
 
 import dagster as dg
 import numpy as np
+import pyarrow as pa
 
 from assets.images import from_uint16
 from assets.pairing.frames import Row
@@ -17,7 +18,7 @@ from assets.segmentation.quality import dice
 from assets.segmentation.selection import Candidate, Judge, choose
 from assets.segmentation.settings import SegmentationSettings, Source
 from assets.segmentation.sources import RowMasks
-from assets.segmenter.crossfit import Segmenters, segmenters
+from assets.segmenter.crossfit import Segmenters, part_of, segmenters
 from assets.segmenter.settings import SegmenterSettings
 from assets.tables import CARRIED, LUNG_MASKS
 from resources.accelerator import Accelerator
@@ -45,7 +46,9 @@ def _outcome(
 ) -> Outcome:
     arrays = read_artifact(run.store, row)
     networks = load()
-    network = None if networks is None else networks.of(row["patient"])
+    # Of another cohort's patients nobody knows which network saw fewest of them.
+    lent = bool(segmenter["borrowed_from"])
+    network = None if networks is None else networks.together if lent else networks.of(row["patient"])
     masks = RowMasks(from_uint16(arrays["image"]), arrays.get("lungs"), network, settings)
     # Without a segmenter nobody knows the population's offset; between the sides it is near none.
     choice = choose(masks.makers, Judge(settings, masks.score, gate or 0.0), segmenter["base_offset"] or 0.0, ABSENT)
@@ -147,10 +150,18 @@ def planned_masks(run: StageRun, settings: SegmentationSettings) -> Planned:
     load, gate = _loader(run, segmenter), _gate(segmenter, settings)
     decisive = settings.model_dump(exclude={"share_set_aside"})
     return Planned(
-        row_keys(run.stage, run.version, decisive, [sources["key"].to_pylist(), *made_by]),
+        row_keys(run.stage, run.version, decisive, [sources["key"].to_pylist(), *made_by, *_parts(sources, segmenter)]),
         sources.select(CARRIED),
         lambda position: _outcome(run, row_at(sources, position), segmenter, load, gate, settings),
     )
+
+
+def _parts(sources: pa.Table, segmenter: Row) -> list[list[str]]:
+    """The part of each row's patient, which decides who draws its mask; nothing where a single network does, or all."""
+    parts = SegmenterSettings.model_validate_json(segmenter["settings"]).cross_fit if segmenter["settings"] else 1
+    if parts == 1 or segmenter["borrowed_from"]:
+        return []
+    return [[str(part_of(patient, parts)) for patient in sources["patient"].to_pylist()]]
 
 
 def _gate(segmenter: Row, settings: SegmentationSettings) -> float | None:

@@ -12,6 +12,7 @@ from assets.segmentation.pbtseg import segment
 from assets.segmentation.quality import lung_dices
 from assets.segmentation.selection import Score
 from assets.segmentation.settings import SegmentationSettings, Source
+from assets.segmenter.crossfit import Together
 from assets.segmenter.inference import labels_of
 from assets.segmenter.trained import TrainedSegmenter
 
@@ -32,7 +33,7 @@ class RowMasks:
 
     image: F32
     given: U8 | None
-    segmenter: TrainedSegmenter | None
+    segmenter: TrainedSegmenter | Together | None
     settings: SegmentationSettings
 
     @cached_property

@@ -19,7 +19,7 @@ from assets.segmentation.quality import lung_dices
 from assets.segmentation.settings import SegmentationSettings
 from assets.segmenter.asset_fit import HISTORY, UNTAUGHT, TooFewMasks, fit_networks, part_key
 from assets.segmenter.calibration import SMALLEST_CALIBRATION
-from assets.segmenter.crossfit import segmenters
+from assets.segmenter.crossfit import part_of, segmenters
 from assets.segmenter.inference import labels_of
 from assets.segmenter.settings import SegmenterSettings
 from assets.tables import LUNG_SEGMENTER
@@ -60,7 +60,9 @@ def _own(run: StageRun, settings: SegmenterSettings, rows: list[Row], device: to
         for split in ("train", "validation")
     )
     # A radiograph that changes its part or its label is another example than it was.
-    keys = [fingerprint([row["key"], row["split"], row["domain"]]) for row in (*train, *validation)]
+    keys = [
+        fingerprint([row["key"], row["split"], row["domain"], *_part(row, settings)]) for row in (*train, *validation)
+    ]
     # New rows alone train nothing anew, but those that let a score be taught must.
     judged = ["score"] if _patients(validation) >= SMALLEST_CALIBRATION else []
     # A network of all patients has the recipe that it had before there were others.
@@ -78,6 +80,11 @@ def _own(run: StageRun, settings: SegmenterSettings, rows: list[Row], device: to
     # The header of a model fitted now or earlier tells; the manifest row of a kept one has it as its reason.
     reason = model.row.get(UNTAUGHT, model.row["reason"])
     return _Model({**model.row, "reason": reason, "borrowed_from": ""}, model.arrays, model.computed, model.why)
+
+
+def _part(row: Row, settings: SegmenterSettings) -> list[int]:
+    """Which network is not taught on a row's patient; nothing where there is one network."""
+    return [] if settings.cross_fit == 1 else [part_of(row["patient"], settings.cross_fit)]
 
 
 def _patients(rows: list[Row]) -> int:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from assets.segmenter.mask_score import ScoreModel
 from assets.segmenter.settings import SegmenterSettings
-from assets.segmenter.trained import Arrays, TrainedSegmenter, from_arrays
+from assets.segmenter.trained import DIGITS, Arrays, TrainedSegmenter, from_arrays
 
 _PART = re.compile(r"part(\d+)\.(.+)")
 
@@ -28,6 +29,39 @@ class Segmenters:
     def of(self, patient: str) -> TrainedSegmenter:
         """The network that was taught without this patient's part, the only one where there are no parts."""
         return self.parts[part_of(patient, len(self.parts))]
+
+    @property
+    def together(self) -> "TrainedSegmenter | Together":
+        """All networks as one, for patients of whom none was taught: no name decides which of them draws."""
+        return self.parts[0] if len(self.parts) == 1 else Together(self.parts)
+
+
+@dataclass(frozen=True)
+class Together:
+    """Several networks that answer with their mean; used as a `TrainedSegmenter` is."""
+
+    parts: tuple[TrainedSegmenter, ...]
+
+    @property
+    def score(self) -> ScoreModel | None:
+        """None where one of them has none."""
+        scores = [part.score for part in self.parts]
+        return None if None in scores else scores[0]
+
+    def probabilities(self, image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Mean probabilities (2, 2, H, W) of the lungs in a radiograph (H, W)."""
+        drawn = np.stack([part.probabilities(image) for part in self.parts])
+        mean: npt.NDArray[np.float32] = np.asarray(drawn.mean(axis=0), dtype=np.float32)
+        return mean
+
+    def quality(self, lungs: npt.NDArray[np.uint8], probabilities: npt.NDArray[np.float32]) -> tuple[float, float]:
+        """Mean of the expected Dice of the patient-right and the patient-left lung.
+
+        Raises:
+            ValueError: there is no score.
+        """
+        right, left = zip(*(part.quality(lungs, probabilities) for part in self.parts), strict=True)
+        return round(float(np.mean(right)), DIGITS), round(float(np.mean(left)), DIGITS)
 
 
 def part_of(patient: str, parts: int) -> int:

@@ -446,3 +446,24 @@ def test_one_network_of_all_patients_is_the_one_of_before(bench: Workbench) -> N
     (row,) = bench.run("phantom", "lung_segmenter", cross_fit=2)
     assert (row["status"], row["key"] != before) == ("rejected", True)
     assert "training rows supply a usable lung mask, expected at least 10" in row["reason"]
+
+
+def test_a_borrower_is_drawn_by_all_networks_together(bench: Workbench) -> None:
+    bench.cohorts["phantom"]["phantom"] = {"subjects": 40, "seed": 3}
+    bench.cohorts["phantom"]["settings"]["lung_segmenter"] = {**SOUND, "cross_fit": 2, "smallest_cohort": 3}
+    bench.upto("phantom", "lung_segmenter")
+    for stage in ("radiographs", "lung_segmenter"):
+        bench.run("rsna", stage)
+    row = bench.row("rsna")
+    networks = segmenters(read_artifact(bench.store, row), SegmenterSettings.model_validate_json(row["settings"]))
+    settings = SegmentationSettings(sources=["trained"])
+    masks = {row["radiograph_id"]: row for row in bench.run("rsna", "lung_masks", sources=["trained"])}
+    compared = 0
+    for radiograph in bench.rows("rsna", "radiographs"):
+        mask = masks[radiograph["radiograph_id"]]
+        if mask["artifact"] and not mask["base_completed"]:
+            image = from_uint16(read_artifact(bench.store, radiograph)["image"])
+            drawn = clean(labels_of(networks.together.probabilities(image)), settings)
+            np.testing.assert_array_equal(read_artifact(bench.store, mask)["lungs"], drawn)
+            compared += 1
+    assert compared

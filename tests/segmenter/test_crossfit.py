@@ -1,6 +1,7 @@
 from collections import Counter
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from hypothesis import given, settings
@@ -23,6 +24,8 @@ from assets.segmenter.settings import SegmenterSettings
 from assets.segmenter.shape_model import ShapeModel
 from assets.segmenter.trained import TrainedSegmenter, to_arrays
 
+F32 = npt.NDArray[np.float32]
+U8 = npt.NDArray[np.uint8]
 SETTINGS = SegmenterSettings(working_size=32, channels=[4, 8], residual_units=0, cross_fit=2)
 PATIENTS = [f"{number:024x}" for number in range(2000)]
 
@@ -59,6 +62,33 @@ def test_networks_come_back_from_their_arrays_each_for_its_part(rng: np.random.G
         weights = found.of(patient).network.state_dict()
         for name, value in states[part_of(patient, 2)].items():
             assert torch.equal(weights[name], value)
+
+
+class _Says(TrainedSegmenter):
+    """A network that answers with a number of its own."""
+
+    value: float
+
+    def __init__(self, value: float, *, scored: bool = True) -> None:
+        object.__setattr__(self, "value", value)
+        object.__setattr__(self, "score", object() if scored else None)
+
+    def probabilities(self, image: F32) -> F32:
+        return np.full((2, 2, *image.shape), self.value, np.float32)
+
+    def quality(self, lungs: U8, probabilities: F32) -> tuple[float, float]:
+        return self.value, float(probabilities.mean())
+
+
+def test_networks_of_other_patients_answer_together() -> None:
+    both = Segmenters((_Says(0.2), _Says(0.6))).together
+    drawn = both.probabilities(np.zeros((4, 4), np.float32))
+    np.testing.assert_allclose(drawn, 0.4, rtol=1e-6)
+    assert both.quality(np.zeros((4, 4), np.uint8), drawn) == pytest.approx((0.4, 0.4))
+    assert both.score is not None
+    assert Segmenters((_Says(0.2), _Says(0.6, scored=False))).together.score is None
+    only = _Says(0.2)
+    assert Segmenters((only,)).together is only
 
 
 def test_a_single_network_is_stored_as_it_was_before_there_were_parts() -> None:
