@@ -40,7 +40,7 @@ class Decisions:
         return self.chosen.get(method, USUAL)
 
     def threshold(self, arm: str, seed: int, score: str) -> float | None:
-        """From which value on a patient is called abnormal, None where nothing decided it."""
+        """The value above which a patient is called abnormal, itself still normal; None where nothing decided it."""
         return self.thresholds.get((arm, seed, score))
 
 

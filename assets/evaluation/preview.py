@@ -80,43 +80,6 @@ def roc_figure(curves: Sequence[ArmCurve], title: str = "") -> U8:
     return rendered(figure)
 
 
-def score_histogram(scores: npt.ArrayLike, labels: npt.ArrayLike, title: str = "", bins: int = 30) -> U8:
-    """Scores of normal and abnormal patients, each as shares of its class.
-
-    Args:
-        scores: (N,); what is not finite is left out and counted in the title.
-        labels: (N,), true is abnormal.
-        title: one line.
-        bins: number of bins over the range of all scores.
-
-    Returns:
-        (h, w, 3) uint8.
-
-    Raises:
-        ValueError: no finite score.
-    """
-    values, truth = np.asarray(scores, dtype=np.float64), np.asarray(labels).astype(np.bool_)
-    finite = np.isfinite(values)
-    if not finite.any():
-        raise ValueError("scores must hold at least one finite number")
-    lost = int((~finite).sum())
-    values, truth = values[finite], truth[finite]
-    figure = new_figure(5.2, 2.7)
-    axes = figure.add_subplot()
-    edges = np.histogram_bin_edges(values, bins).tolist()
-    for name, group, color in (("normal", values[~truth], COLORS[0]), ("abnormal", values[truth], COLORS[1])):
-        weights = np.full(group.size, 1 / max(1, group.size))
-        label = f"{name} ({group.size})"
-        axes.hist(group, edges, weights=weights, color=color, alpha=0.25)
-        axes.hist(group, edges, weights=weights, color=color, histtype="step", linewidth=1.4, label=label)
-    axes.set_xlabel("anomaly score", fontsize=9)
-    axes.set_ylabel("share of the class", fontsize=9)
-    axes.set_title(f"{title} ({lost} without score)" if lost else title, fontsize=10, loc="left")
-    axes.legend(fontsize=8, frameon=False)
-    plain(axes)
-    return rendered(figure)
-
-
 def auc_forest(rows: Sequence[ForestRow], title: str = "") -> U8:
     """Areas with their intervals, one line each, from the top; chance is dotted.
 

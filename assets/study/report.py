@@ -38,8 +38,8 @@ from assets.study.report_sections import (
 Row = Mapping[str, Any]
 CAUTION = (
     "The best of many arms on the same patients is flattered by having been picked from them; p (Holm) is adjusted for "
-    "all comparisons of a protocol and seed. What another training would change is told by the seeds, not by the "
-    "intervals."
+    "all comparisons of a protocol and seed with the plain frame, not for those with arms without a GAN. What another "
+    "training would change is told by the seeds, not by the intervals."
 )
 
 

@@ -85,8 +85,15 @@ def run_study(study: StudyFile, echo: Echo, *, hours: float | None, only: str | 
         launcher = Apart(instance, uuid.uuid4().hex[:12], worker=worker, budget=budget)
         conductor = Conductor(study.name, store, launcher, say, frozenset(stages))
         done = conductor.conduct(planned)
-    say("every arm is trained and scored" if done and not conductor.failures else "there is more to do")
+    say(closing_line(done=done and not conductor.failures, whole=only is None and until is None))
     return list(dict.fromkeys(conductor.failures))
+
+
+def closing_line(*, done: bool, whole: bool) -> str:
+    """What a call has reached: all that was asked for, or not; and whether that was the whole study."""
+    if not done:
+        return "there is more to do"
+    return "every arm is trained and scored" if whole else "what was asked for is done, which is not the whole study"
 
 
 def _rounds(study: StudyFile, only: str | None, store: ObjectStore, worker: Worker) -> list[Round]:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from assets.evaluation.bootstrap import roc_band
-from assets.evaluation.preview import ArmCurve, ForestRow, auc_forest, roc_figure, score_histogram
+from assets.evaluation.preview import ArmCurve, ForestRow, auc_forest, roc_figure
 from assets.evaluation.roc import auc, roc_curve
 from assets.pictures import to_png
 
@@ -29,16 +29,6 @@ def test_roc_figure_grows_by_a_legend_line_an_arm_and_shows_the_band() -> None:
 def test_more_arms_than_colors_differ_by_dashes() -> None:
     figure = roc_figure([arm(f"arm {i}", i) for i in range(9)])
     assert len(to_png(figure)) < 100_000
-
-
-def test_histogram_of_both_one_or_broken_classes() -> None:
-    scores, labels = np.random.default_rng(0).normal(size=60), np.arange(60) < 20
-    assert score_histogram(scores, labels, "title").std() > 0
-    assert score_histogram(scores, np.zeros(60, np.bool_)).std() > 0
-    assert score_histogram(np.r_[scores[:59], np.nan], labels).std() > 0
-    assert score_histogram(np.zeros(60), labels).std() > 0
-    with pytest.raises(ValueError, match="finite"):
-        score_histogram([np.nan], [1])
 
 
 def test_forest_has_a_line_for_every_row_even_without_area() -> None:
