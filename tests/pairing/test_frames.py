@@ -4,8 +4,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from assets.alignments import Alignment
 from assets.images import from_uint16, to_uint16
-from assets.pairing.frames import Alignment, FrameRows, Row, frame, frame_key, join
+from assets.pairing.frames import FrameRows, Row, frame, frame_key, join
 from assets.pairing.settings import PairingSettings
 from assets.prealignment.lung_coordinates import prealign, reference_frame
 from assets.prealignment.settings import PrealignmentSettings

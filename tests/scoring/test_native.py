@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from assets.alignments import Alignment
 from assets.pairing.frame_boxes import Registration
 from assets.pairing.frames import FrameRows, Row
 from assets.prealignment.lung_coordinates import prealign, reference_frame
@@ -18,7 +19,6 @@ from assets.radiographs.phantom.settings import PhantomSettings
 from assets.registration.roughness import UNKNOWN
 from assets.registration.settings import RegistrationSettings
 from assets.scoring.native import carried_back, native_grid, native_map
-from assets.translation.arms import Alignment
 from assets.translation.frame_maps import Registration as FrameRegistration
 from assets.translation.frame_maps import frame_displacement
 

@@ -4,7 +4,8 @@ from typing import get_args
 import pytest
 from pydantic import ValidationError
 
-from assets.translation.arms import Alignment, Arm, Gan, Method, every_arm, parse_arm
+from assets.alignments import Alignment
+from assets.translation.arms import Arm, Gan, Method, every_arm, parse_arm
 from assets.translation.presets import TranslationPlan, image_size, resolved
 from assets.translation.runs import arm_digest, planned_runs
 from assets.translation.settings import TranslationSettings
