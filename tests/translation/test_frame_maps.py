@@ -55,7 +55,12 @@ class Stored:
         }
         low, high = self.window
         self.rows = FrameRows(
-            {"key": "r"}, {"key": "m", "window_low": low, "window_high": high}, {"key": "p"}, {"key": "d"}
+            {"key": "r"},
+            {"key": "m", "window_low": low, "window_high": high},
+            {"key": "p"},
+            {"key": "d"},
+            # A peer's row is stored as a pre-aligned one is.
+            peers={"affine": {"key": "p"}, "voxelmorph": {"key": "p"}, "synthmorph": {"key": "p"}},
         )
 
     def read(self, row: Row) -> Arrays:
