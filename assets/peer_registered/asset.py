@@ -18,7 +18,7 @@ from assets.peers.stored import PEERS, weights_of
 from assets.pictures import to_png
 from assets.prealignment.asset import MASK_COLUMNS, STORED, windowed
 from assets.prealignment.preview import alignment_sheet
-from assets.registration_report.arms import trained_peer
+from assets.registration_report.arms import TrainedPeer, trained_peer
 from assets.tables import CARRIED, PEER_REGISTERED
 from resources.dagster_shapes import PICTURE_BYTES, checked, column_schema, set_aside_table
 from resources.incremental import Outcome, row_keys
@@ -112,8 +112,10 @@ def _ready(run: StageRun, settings: PeerFrameSettings) -> Ready:
             return reference, peer_ways(reference, {})
         row = run.model("registration_peers")
         weights, chosen = read_artifact(run.store, row), PeerSettings.model_validate_json(row["settings"])
-        learned = {name: trained_peer(weights_of(weights, name), chosen) for name in PEERS}
-        return reference, peer_ways(reference, dict(learned))
+        learned: dict[PeerAlignment, TrainedPeer] = {
+            name: trained_peer(weights_of(weights, name), chosen) for name in PEERS
+        }
+        return reference, peer_ways(reference, learned)
 
     return once(build, f"{run.cohort}: the peers cannot be used; run registration_peers again")
 
