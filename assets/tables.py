@@ -142,6 +142,17 @@ REGISTRATION_PEERS = pa.schema(
     ]
 )
 
+# One row a radiograph and peer, which is its arm; none where no peer is asked for.
+PEER_REGISTERED = pa.schema(
+    [
+        *COMMON,
+        ("arm", pa.string()),
+        ("dice_reference", pa.float64()),
+        ("folded_share", pa.float64()),
+        ("mean_shift", pa.float64()),
+    ]
+)
+
 # One row a radiograph and arm; null is what its cohort cannot tell (landmarks, lesions) or its machine (peak_mib, a
 # lower bound: the process has run other arms before).
 REGISTRATION_REPORT = pa.schema(

@@ -88,8 +88,9 @@ def run(
     translator = overrides.setdefault("translator", {})
     if all_arms:
         from assets.translation.arms import every_arm
+        from pipelines.cohort_files import peers_of
 
-        translator.setdefault("arms", every_arm())
+        translator.setdefault("arms", every_arm(peers_of(name, overrides)))
     if seeds > 1:
         translator.setdefault("seeds", list(range(seeds)))
     try:

@@ -1,5 +1,6 @@
 """Cohort files from the user's side: which are declared, which are wrong and why, and registering one by its path."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_origin
@@ -7,13 +8,17 @@ from typing import Any, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from assets.alignments import PeerAlignment, peers_among
 from assets.radiographs.declaration import DeclarationError, parse_declaration
 from assets.radiographs.sources import source_rows
+from assets.translation.arms import unmade_frames
 from pipelines.settings import STAGE_SETTINGS
 from resources.catalogue import CatalogueError, Entry, entries, entry_named, folders, read_entry, rooted, shard_names
 from resources.home import home
 from resources.local_files import write_local
 from resources.object_store import ObjectStore
+
+PEER_FRAMES = "peer_registered"
 
 
 class CohortProblem(ValueError):
@@ -56,7 +61,19 @@ def problem_of(entry: Entry) -> str:
             STAGE_SETTINGS[stage](**values)
         except ValidationError as error:
             return f"{entry.path.name}: settings.{stage}.{_first(error)}; see `pseudopair settings {stage}`"
-    return ""
+    unmade = _unmade(declaration.settings)
+    return f"{entry.path.name}: settings.translator.arms: {unmade}" if unmade else ""
+
+
+def _unmade(declared: Mapping[str, Any], launched: Mapping[str, Any] | None = None) -> str:
+    """Why arms are in frames that their own cohort does not make, empty where they are not; settings are valid."""
+    translator, frames = (
+        {**(declared.get(stage) or {}), **((launched or {}).get(stage) or {})} for stage in ("translator", PEER_FRAMES)
+    )
+    # Borrowed translators are of the arms that their lender has.
+    if translator.get("borrow_from") or "arms" not in translator:
+        return ""
+    return unmade_frames(translator["arms"], frames.get("peers") or [])
 
 
 def cohort_name(name_or_file: str) -> str:
@@ -145,7 +162,16 @@ def checked_settings(cohort: str, overrides: dict[str, dict[str, Any]]) -> dict[
         except ValidationError as error:
             raise CohortProblem(f"--set {stage}.{_first(error)}; see `pseudopair settings {stage}`") from None
         checked[stage] = {name: getattr(settings, name) for name in values}
+    if unmade := _unmade(declared, checked):
+        raise CohortProblem(f"--set translator.arms: {unmade}")
     return checked
+
+
+def peers_of(cohort: str, overrides: Mapping[str, Mapping[str, Any]]) -> list[PeerAlignment]:
+    """The peers whose frames a launch makes; those that are no peers are refused with the other settings."""
+    declared = entry_named(cohort).mapping.get("settings", {})
+    named = {**declared.get(PEER_FRAMES, {}), **overrides.get(PEER_FRAMES, {})}.get("peers") or []
+    return peers_among(_listed(STAGE_SETTINGS[PEER_FRAMES], "peers", named))
 
 
 def _listed(kind: type[BaseModel], name: str, value: Any) -> Any:  # noqa: ANN401 (YAML values)

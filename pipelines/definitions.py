@@ -8,6 +8,7 @@ from assets.localisation.asset import localisation
 from assets.localisation_summary.asset import localisation_summary
 from assets.normal_maps.asset import normal_maps
 from assets.pairing.asset import pseudo_pairs
+from assets.peer_registered.asset import peer_registered
 from assets.peers.asset import registration_peers
 from assets.prealignment.asset import prealigned_radiographs, reference_lung
 from assets.radiographs.asset import radiographs
@@ -35,6 +36,8 @@ defs = dg.Definitions(
         prealigned_radiographs,
         registration_model,
         registered_radiographs,
+        registration_peers,
+        peer_registered,
         pseudo_pairs,
         translator,
         normal_maps,
@@ -44,7 +47,6 @@ defs = dg.Definitions(
         evaluation,
         localisation_summary,
         leak_control,
-        registration_peers,
         registration_report,
         study_table,
         store_status,

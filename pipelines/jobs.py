@@ -19,20 +19,21 @@ DESCRIPTIONS = {
     "stage_prealignment": "IT-PR: every lung of a shard into the reference's coordinates",
     "stage_registration_training": "Train the cohort's IT-DPR network",
     "stage_registration": "IT-DPR: every radiograph of a shard into the reference frame",
+    "stage_peer_training": "Train the cohort's VoxelMorph and SynthMorph, the learned peers of IT-DPR",
+    "stage_peer_registration": "Bring every radiograph of a shard into the frames of the peers that are asked for",
     "stage_training": "Draw pseudo-pairs and train the requested translators of a cohort",
     "stage_normals": "Measure what is usual of every arm's maps of held-out normals",
     "stage_scoring": "Translate, subtract and score a shard's validation and test radiographs",
     "stage_audit": "Measure what separates a cohort's classes without seeing disease",
     "stage_evaluate": "Measure every arm of a cohort and write the report",
     "stage_leak_control": "Measure what of an area comes from the lung masks and the warp",
-    "stage_peer_training": "Train the cohort's VoxelMorph and SynthMorph, the learned peers of IT-DPR",
     "stage_registration_measurement": "Measure every way of registering a cohort on the same test radiographs",
 }
 EVERYTHING = "everything"
 DATA = "data"
 REBUILDS: dict[str, tuple[str, ...]] = {
     DATA: ("radiographs", "lung_segmenter", "lung_masks", "reference_lung", "prealigned_radiographs"),
-    "registration": ("registration_model", "registered_radiographs", "registration_peers"),
+    "registration": ("registration_model", "registered_radiographs", "registration_peers", "peer_registered"),
     "training": ("pseudo_pairs", "translator"),
     "scoring": (
         "normal_maps",

@@ -53,17 +53,24 @@ def launches(cohort: str, stages: Sequence[Stage] = STAGES) -> Iterator[Launch]:
             yield Launch(job, partition, tuple(stage.name for stage in members))
 
 
-def stages_until(until: str | None) -> Sequence[Stage]:
+def stages_until(until: str | None, stages: Sequence[Stage] = STAGES) -> Sequence[Stage]:
     """The stages up to one of them, all by default.
+
+    Args:
+        until: name of the last stage.
+        stages: those of a cohort, in its order; one that has not that stage ends before it.
 
     Raises:
         RunFailed: there is no such stage.
     """
     if until is None:
-        return STAGES
+        return stages
     if until not in STAGE_NAMES:
         raise RunFailed(f"there is no stage {until!r}; the stages are: {', '.join(STAGE_NAMES)}")
-    return STAGES[: STAGE_NAMES.index(until) + 1]
+    names = [stage.name for stage in stages]
+    if until in names:
+        return stages[: names.index(until) + 1]
+    return [stage for stage in stages if stage.name in STAGE_NAMES[: STAGE_NAMES.index(until)]]
 
 
 @dataclass(frozen=True)

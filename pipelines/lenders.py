@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from assets.alignments import LEARNED
 from pipelines.launches import RunFailed
 from pipelines.stages import Stage
 from pipelines.versions import VERSIONS
@@ -14,6 +15,8 @@ from resources.partitions import SHARDS_BY_COHORT
 
 SEGMENTER = "lung_segmenter"
 TRANSLATOR = "translator"
+PEER_FRAMES = "peer_registered"
+AT_THE_END = ("registration_peers", "registration_report")
 # Only of use where something is trained.
 TRAINING_ONLY = ("pseudo_pairs", "registration_peers", "registration_report", "leak_control")
 
@@ -21,15 +24,25 @@ TRAINING_ONLY = ("pseudo_pairs", "registration_peers", "registration_report", "l
 def stages_of(
     settings: Mapping[str, Mapping[str, Any]], stages: Sequence[Stage], overrides: Mapping[str, Any] | None = None
 ) -> list[Stage]:
-    """The stages that a cohort has, by its declared settings: with borrowed translators, none that is for training.
+    """The stages that a cohort has, in its order, by its declared settings.
+
+    With borrowed translators none that is for training. The learned peers are trained where a stage first needs them:
+    before the translators for the frames that `peer_registered.peers` names, else for the report at the end.
 
     Args:
         settings: of the cohort's declaration, by stage.
         stages: those that are looked at.
         overrides: settings of a launch, by stage.
     """
-    used = {**(settings.get(TRANSLATOR) or {}), **((overrides or {}).get(TRANSLATOR) or {})}
-    return [stage for stage in stages if not (used.get("borrow_from") and stage.name in TRAINING_ONLY)]
+    translator, framed = (
+        {**(settings.get(stage) or {}), **((overrides or {}).get(stage) or {})} for stage in (TRANSLATOR, PEER_FRAMES)
+    )
+    found = [stage for stage in stages if not (translator.get("borrow_from") and stage.name in TRAINING_ONLY)]
+    # What is declared may be of any form, and is refused elsewhere.
+    if any(peer in str(framed.get("peers")) for peer in LEARNED):
+        return found
+    # At the end they hold nobody up, and their failure ends nothing else.
+    return sorted(found, key=lambda stage: AT_THE_END.index(stage.name) if stage.name in AT_THE_END else -1)
 
 
 def lender_of(cohort: str, overrides: dict[str, dict[str, Any]], stages: Sequence[Stage]) -> str | None:

@@ -7,6 +7,7 @@ import dagster as dg
 
 from pipelines.launches import Echo, Launch, Launcher, RunFailed, launches, stages_until
 from pipelines.lenders import SEGMENTER, stages_of, untrained_lender
+from pipelines.stages import STAGES
 from pipelines.versions import VERSIONS
 from resources.catalogue import entry_named
 from resources.partitions import cohort_of
@@ -35,7 +36,7 @@ def run_cohort(
         RunFailed: a run failed. What was finished before it is kept.
     """
     declared = entry_named(cohort).mapping.get("settings") or {}
-    stages = stages_of(declared, stages_until(until), overrides)
+    stages = stages_until(until, stages_of(declared, STAGES, overrides))
     planned = [(launch, overrides) for launch in launches(cohort, stages)]
     lender = untrained_lender(cohort, overrides, stages)
     if lender:

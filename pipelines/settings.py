@@ -8,6 +8,7 @@ from assets.localisation.settings import LocalisationSettings
 from assets.localisation_summary.settings import SummarySettings
 from assets.normal_maps.settings import NormalMapsSettings
 from assets.pairing.settings import PairingSettings
+from assets.peer_registered.settings import PeerFrameSettings
 from assets.peers.settings import PeerSettings
 from assets.prealignment.settings import PrealignmentSettings, ReferenceSettings
 from assets.radiographs.settings import RadiographSettings
@@ -27,6 +28,8 @@ STAGE_SETTINGS: dict[str, type[BaseModel]] = {
     "prealigned_radiographs": PrealignmentSettings,
     "registration_model": RegistrationSettings,
     "registered_radiographs": RefinementSettings,
+    "registration_peers": PeerSettings,
+    "peer_registered": PeerFrameSettings,
     "pseudo_pairs": PairingSettings,
     "translator": TranslationSettings,
     "normal_maps": NormalMapsSettings,
@@ -36,6 +39,5 @@ STAGE_SETTINGS: dict[str, type[BaseModel]] = {
     "evaluation": EvaluationSettings,
     "localisation_summary": SummarySettings,
     "leak_control": LeakSettings,
-    "registration_peers": PeerSettings,
     "registration_report": ReportSettings,
 }

@@ -37,6 +37,7 @@ class Stage:
 
 MASKED = ("radiographs", "lung_masks")
 FRAMES = (*MASKED, "reference_lung", "prealigned_radiographs", "registered_radiographs")
+ARM_FRAMES = (*FRAMES, "peer_registered")
 
 STAGES = (
     Stage("radiographs", "shard", (), "stage_sources"),
@@ -56,19 +57,22 @@ STAGES = (
         (*MASKED, "reference_lung", "prealigned_radiographs", "registration_model"),
         "stage_registration",
     ),
+    # Before the translators for the frames of learned peers; where none is asked for, see `in_turn`.
+    Stage("registration_peers", "cohort", (*MASKED, "reference_lung"), "stage_peer_training"),
+    Stage("peer_registered", "shard", (*MASKED, "reference_lung", "registration_peers"), "stage_peer_registration"),
     Stage(
         "pseudo_pairs",
         "cohort",
         (*FRAMES, "registration_model"),
         "stage_training",
     ),
-    Stage("translator", "cohort", (*FRAMES, "pseudo_pairs"), "stage_training"),
-    Stage("normal_maps", "cohort", (*FRAMES, "translator"), "stage_normals"),
-    Stage("anomaly_maps", "shard", (*FRAMES, "translator", "normal_maps"), "stage_scoring"),
+    Stage("translator", "cohort", (*ARM_FRAMES, "pseudo_pairs"), "stage_training"),
+    Stage("normal_maps", "cohort", (*ARM_FRAMES, "translator"), "stage_normals"),
+    Stage("anomaly_maps", "shard", (*ARM_FRAMES, "translator", "normal_maps"), "stage_scoring"),
     Stage(
         "localisation",
         "shard",
-        (*FRAMES, "registration_model", "pseudo_pairs", "normal_maps", "anomaly_maps"),
+        (*ARM_FRAMES, "registration_model", "pseudo_pairs", "normal_maps", "anomaly_maps"),
         "stage_scoring",
     ),
     Stage("shortcut_audit", "cohort", (*FRAMES, "registration_model"), "stage_audit"),
@@ -88,12 +92,11 @@ STAGES = (
     Stage(
         "localisation_summary",
         "cohort",
-        (*FRAMES, "registration_model", "normal_maps", "anomaly_maps", "localisation"),
+        (*ARM_FRAMES, "registration_model", "normal_maps", "anomaly_maps", "localisation"),
         "stage_evaluate",
     ),
     # No stage reads these: at the end they hold nobody up, and their failure ends nothing else.
     Stage("leak_control", "cohort", (*FRAMES, "translator"), "stage_leak_control"),
-    Stage("registration_peers", "cohort", (*MASKED, "reference_lung"), "stage_peer_training"),
     Stage(
         "registration_report",
         "cohort",

@@ -6,6 +6,7 @@ from assets.localisation.asset import VERSION as LOCALISATION
 from assets.localisation_summary.asset import VERSION as LOCALISATION_SUMMARY
 from assets.normal_maps.asset import VERSION as NORMAL_MAPS
 from assets.pairing.asset import VERSION as PAIRING
+from assets.peer_registered.asset import VERSION as PEER_REGISTERED
 from assets.peers.asset import VERSION as PEERS
 from assets.prealignment.asset import PREALIGNMENT_VERSION, REFERENCE_VERSION
 from assets.radiographs.asset import VERSION as RADIOGRAPHS
@@ -25,6 +26,8 @@ VERSIONS = {
     "prealigned_radiographs": PREALIGNMENT_VERSION,
     "registration_model": MODEL_VERSION,
     "registered_radiographs": REGISTRATION_VERSION,
+    "registration_peers": PEERS,
+    "peer_registered": PEER_REGISTERED,
     "pseudo_pairs": PAIRING,
     "translator": TRANSLATION,
     "normal_maps": NORMAL_MAPS,
@@ -34,6 +37,5 @@ VERSIONS = {
     "evaluation": EVALUATION,
     "localisation_summary": LOCALISATION_SUMMARY,
     "leak_control": LEAKS,
-    "registration_peers": PEERS,
     "registration_report": REGISTRATION_REPORT,
 }

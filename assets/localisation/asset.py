@@ -7,7 +7,7 @@ import dagster as dg
 from assets.localisation.asset_pictures import pictures
 from assets.localisation.asset_rows import localised_tasks
 from assets.localisation.settings import LocalisationSettings
-from assets.pairing.asset_frames import FRAMES_OF_SHARD
+from assets.pairing.asset_frames import ARM_FRAMES_OF_SHARD
 from assets.tables import LOCALISATION
 from resources.dagster_shapes import column_schema, set_aside_table
 from resources.partitions import SHARDS, cohort_model
@@ -21,7 +21,7 @@ VERSION = "2"
 @dg.asset(
     partitions_def=SHARDS,
     deps=[
-        *FRAMES_OF_SHARD,
+        *ARM_FRAMES_OF_SHARD,
         *(cohort_model(name) for name in ("registration_model", "pseudo_pairs", "normal_maps")),
         "anomaly_maps",
     ],

@@ -8,13 +8,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from assets.alignments import Alignment
 from assets.localisation.asset_subject import Subject, Way
 from assets.localisation.boxes import box_rows
 from assets.localisation.chance import box_heatmap, centre_map, random_map
 from assets.localisation.rows import corners
 from assets.localisation.settings import LocalisationSettings
 from assets.pairing.frames import FrameRows, frame_key
-from assets.translation.arms import Alignment
 from resources.manifests import Place, digest_of, read_artifact, read_pointer
 from resources.stage_run import StageRun
 

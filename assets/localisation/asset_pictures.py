@@ -15,7 +15,7 @@ from assets.localisation.asset_rows import PLACED, SCORED
 from assets.localisation.preview import Shown, localisation_sheet
 from assets.localisation.rows import canvas_of, corners
 from assets.localisation.settings import LocalisationSettings
-from assets.pairing.asset_frames import FRAME_COLUMNS, FRAME_STAGES
+from assets.pairing.asset_frames import FRAME_COLUMNS, FRAME_STAGES, peer_table
 from assets.pairing.asset_pixels import cohort_registration
 from assets.pairing.chosen_frames import join_chosen
 from assets.pairing.frame_boxes import Registration
@@ -38,6 +38,7 @@ class Drawn:
     Attributes:
         run: of a stage.
         tables: of the stages of `FRAME_STAGES`.
+        peers: rows after the peers that maps are in the frames of, None where there are none.
         scored: anomaly maps.
         maps: those that were localised.
         reference: carries maps between canvas and frame.
@@ -45,6 +46,7 @@ class Drawn:
 
     run: StageRun
     tables: list[pa.Table]
+    peers: pa.Table | None
     scored: pa.Table
     maps: ArmMaps
     reference: Registration
@@ -55,12 +57,13 @@ class Drawn:
         columns = {**FRAME_COLUMNS, "radiographs": (*FRAME_COLUMNS["radiographs"], *PLACED)}
         tables = [run.ok_table(stage, columns=columns[stage]) for stage in FRAME_STAGES]
         scored, maps = run.ok_table("anomaly_maps", columns=SCORED), ArmMaps.of(run, settings.maps)
-        return cls(run, tables, scored, maps, cohort_registration(run))
+        peers = peer_table(run, scored["alignment"].unique().to_pylist())
+        return cls(run, tables, peers, scored, maps, cohort_registration(run))
 
     def sheets(self, chosen: Mapping[str, Sequence[Row]], settings: LocalisationSettings) -> dict[str, bytes]:
         """A contact sheet of measured rows under each name; none under a name without rows."""
         wanted = sorted({row["radiograph_id"] for rows in chosen.values() for row in rows})
-        frames = join_chosen(self.tables, wanted)
+        frames = join_chosen(self.tables, wanted, self.peers)
         return {
             name: _sheet([self._shown(row, frames[row["radiograph_id"]]) for row in rows], settings)
             for name, rows in chosen.items()

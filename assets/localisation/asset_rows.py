@@ -13,10 +13,10 @@ from assets.localisation.measured import measure
 from assets.localisation.rows import corners, frame_of, in_source_pixels, is_drawn, measured_rows
 from assets.localisation.settings import LocalisationSettings
 from assets.localisation.truth import NoTruth, Truth, normal_truth, truth_of
-from assets.pairing.asset_frames import FRAME_COLUMNS, FRAME_STAGES
+from assets.pairing.asset_frames import FRAME_COLUMNS, FRAME_STAGES, peer_table
 from assets.pairing.asset_pixels import cohort_registration
 from assets.pairing.frame_boxes import Registration
-from assets.pairing.frames import FrameRows, Row, frame_key, join
+from assets.pairing.frames import FrameRows, Row, frame_key, join, with_peers
 from assets.tables import CARRIED
 from resources.incremental import Outcome, Task, row_key
 from resources.manifests import read_artifact
@@ -38,6 +38,8 @@ def localised_tasks(run: StageRun, settings: LocalisationSettings) -> list[Task]
     reference = cache(partial(cohort_registration, run))
     reference_key = str(run.model("reference_lung")["key"])
     maps, arms, heat = ArmMaps.of(run, settings.maps), _arms(run), training_heat(run)
+    peers = peer_table(run, {row["alignment"] for scored in arms.values() for row in scored})
+    rows = rows if peers is None else with_peers(rows, peers.to_pylist())
 
     @lru_cache(maxsize=1)
     def subject(position: int) -> Subject:

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from assets.alignments import Alignment
 from assets.localisation.truth import Truth
 from assets.pairing.frame_boxes import Registration
 from assets.pairing.frames import FrameRows
 from assets.scoring.native import NativeGrid, carried_back, native_grid
-from assets.translation.arms import Alignment
 from resources.manifests import read_artifact
 from resources.stage_run import StageRun
 

@@ -12,7 +12,7 @@ from assets.localisation_summary.settings import SummarySettings
 from assets.localisation_summary.summary import GUESS, counted_rows, summary_rows
 from assets.localisation_summary.verdict import above_guesses
 from assets.localisation_summary.worst import worst_misses
-from assets.pairing.asset_frames import FRAMES_OF_COHORT
+from assets.pairing.asset_frames import ARM_FRAMES_OF_COHORT
 from assets.pairing.frames import Row
 from assets.pictures import to_png
 from assets.tables import LOCALISATION_SUMMARY
@@ -34,7 +34,7 @@ KINDS = {"arm": "string", "seed": "int", "measure": "string"} | dict.fromkeys(
 @dg.asset(
     partitions_def=COHORTS,
     deps=[
-        *FRAMES_OF_COHORT,
+        *ARM_FRAMES_OF_COHORT,
         "registration_model",
         "normal_maps",
         all_shards_of("anomaly_maps"),

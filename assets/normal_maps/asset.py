@@ -12,7 +12,7 @@ from assets.normal_maps.asset_arm import Normals
 from assets.normal_maps.preview import normals_sheet
 from assets.normal_maps.settings import NormalMapsSettings
 from assets.normal_maps.stored import normal_maps_of
-from assets.pairing.asset_frames import FRAME_COLUMNS, FRAME_STAGES, FRAMES_OF_COHORT
+from assets.pairing.asset_frames import ARM_FRAMES_OF_COHORT, FRAME_COLUMNS, FRAME_STAGES, peer_table
 from assets.pairing.chosen_frames import common_ids, join_chosen
 from assets.pairing.frames import FrameRows, Row
 from assets.pictures import to_png
@@ -34,7 +34,7 @@ SHOWN = 12
 
 @dg.asset(
     partitions_def=COHORTS,
-    deps=[*FRAMES_OF_COHORT, "translator"],
+    deps=[*ARM_FRAMES_OF_COHORT, "translator"],
     group_name="scoring",
     kinds={"pytorch", "parquet"},
     owners=["team:imaging"],
@@ -59,20 +59,23 @@ def _refreshed(run: StageRun, settings: NormalMapsSettings, device: torch.device
     tables = [run.ok_table(stage, columns=FRAME_COLUMNS[stage]) for stage in FRAME_STAGES]
     reference = run.model("reference_lung")
     frames = FramedRows(run.store, read_artifact(run.store, reference)["lungs"])
-    normals = Normals(run, settings, held_out_normals(tables), reference, frames, _before(run), device)
-    return run.refresh([normals.task(row) for row in run.ok("translator", run.cohort)])
+    trained = run.ok("translator", run.cohort)
+    peers = peer_table(run, [row["alignment"] for row in trained])
+    normals = Normals(run, settings, held_out_normals(tables, peers), reference, frames, _before(run), device)
+    return run.refresh([normals.task(row) for row in trained])
 
 
-def held_out_normals(tables: list[pa.Table]) -> list[FrameRows]:
+def held_out_normals(tables: list[pa.Table], peers: pa.Table | None = None) -> list[FrameRows]:
     """The first radiograph by id of every validation patient that is normal and went through every stage.
 
     Args:
         tables: of the stages of `FRAME_STAGES`, with `FRAME_COLUMNS`.
+        peers: rows after peers; by default none are joined.
     """
     radiographs, *others = tables
     wanted = pc.and_(pc.equal(radiographs["split"], "validation"), pc.equal(radiographs["domain"], "normal"))
     mine = radiographs.filter(wanted)
-    rows = join_chosen([mine, *others], common_ids([mine, *others])).values()
+    rows = join_chosen([mine, *others], common_ids([mine, *others]), peers).values()
     first: dict[str, FrameRows] = {}
     for row in rows:
         first.setdefault(row.radiograph["patient"], row)

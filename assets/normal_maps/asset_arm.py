@@ -50,7 +50,8 @@ class Normals:
         inputs = [trained["key"], trained["artifact_digest"]]
         made_with = recipe(self.run, self.settings, inputs, without=["borrow_from"])
         alignment = parse_arm(trained["arm"]).alignment
-        named = {fingerprint(frame_key(alignment, row, self.reference["key"])): row for row in self.rows}
+        mine = [row for row in self.rows if row.has(alignment)]
+        named = {fingerprint(frame_key(alignment, row, self.reference["key"])): row for row in mine}
         kept = self._kept(made_with, named)
         members = list(named)[: self.settings.normals] if kept is None else sorted(kept)
         carried = {name: trained[name] for name in ("arm", "alignment", "method", "seed")}

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from assets.pairing.frames import FrameRows, Row, join
+from assets.pairing.frames import FrameRows, Row, join, with_peers
 
 
 def common_ids(tables: Sequence[pa.Table]) -> list[str]:
@@ -24,11 +24,15 @@ def rows_of(table: pa.Table, ids: Sequence[str]) -> list[Row]:
     return rows
 
 
-def join_chosen(tables: Sequence[pa.Table], ids: Sequence[str]) -> dict[str, FrameRows]:
+def join_chosen(tables: Sequence[pa.Table], ids: Sequence[str], peers: pa.Table | None = None) -> dict[str, FrameRows]:
     """`join` of some radiographs alone.
 
     Args:
         tables: of the four stages in the order of `join`.
         ids: radiographs; those that did not go through every stage are left out.
+        peers: rows after peers; by default none are joined.
     """
-    return join(*(rows_of(table, ids) for table in tables))
+    found = join(*(rows_of(table, ids) for table in tables))
+    if peers is None:
+        return found
+    return dict(zip(found, with_peers(found.values(), rows_of(peers, ids)), strict=True))

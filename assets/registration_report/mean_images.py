@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from assets.pairing.frames import Alignment, FrameRows, Read, frame
+from assets.alignments import Alignment
+from assets.pairing.frames import FrameRows, Read, frame
 from assets.prealignment.lung_box import lung_box_displacement
 from assets.prealignment.warp import warp_image
 from assets.registration_report.registrations import Registrations, case_of, one_a_patient

@@ -5,7 +5,7 @@ from functools import partial
 import dagster as dg
 import torch
 
-from assets.pairing.asset_frames import FRAMES_OF_SHARD
+from assets.pairing.asset_frames import ARM_FRAMES_OF_SHARD
 from assets.scoring.asset_pictures import pictures
 from assets.scoring.asset_planned import scoring
 from assets.scoring.settings import ScoringSettings
@@ -24,7 +24,7 @@ VERSION = "2"
 @dg.asset(
     partitions_def=SHARDS,
     deps=[
-        *FRAMES_OF_SHARD,
+        *ARM_FRAMES_OF_SHARD,
         cohort_model("translator"),
         cohort_model("normal_maps"),
     ],

@@ -8,9 +8,10 @@ from functools import partial
 
 import torch
 
+from assets.alignments import Alignment
 from assets.pairing.frames import U8, FrameRows, Row, frame
 from assets.scoring.framed import F32, Framed, Mapped, framed, mapped
-from assets.translation.arms import Alignment, parse_arm
+from assets.translation.arms import parse_arm
 from assets.translation.inference import translator_of
 from assets.translation.presets import image_size
 from assets.translation.settings import TranslationSettings

@@ -86,7 +86,8 @@ def pictures(run: StageRun, rows: Sequence[Row], settings: ScoringSettings) -> d
     # Only pictures are made of it, so no row depends on it.
     beside = replace(run, parents={})
     normals = {(row["arm"], row["seed"]): row for row in run.ok("normal_maps", run.cohort)}
-    sheets = _Sheets(run, settings, joined_rows(run, run.partition), normals, cohort_registration(beside))
+    frames = joined_rows(run, run.partition, {row["alignment"] for row in rows})
+    sheets = _Sheets(run, settings, frames, normals, cohort_registration(beside))
     chosen = {arm: _chosen(members) for arm, members in arms.items()}
     return {f"maps {arm} seed {few[0]['seed']}": sheets.sheet(few) for arm, few in chosen.items()}
 

@@ -63,20 +63,30 @@ class Scoring:
     device: torch.device
 
     def planned(self) -> Planned:
-        """Every radiograph with every arm, radiograph by radiograph."""
-        keys = [self._key(row, trained) for row in self.rows for trained in self.trained]
-        missing = self._missing(keys)
+        """Every radiograph with every arm whose frame has it, radiograph by radiograph."""
+        pairs = [
+            (place, number)
+            for place, row in enumerate(self.rows)
+            for number, trained in enumerate(self.trained)
+            if row.has(trained["alignment"])
+        ]
+        keys = [self._key(self.rows[place], self.trained[number]) for place, number in pairs]
+        missing = [pairs[position] for position in self._missing(keys)]
         frames = cache(lambda: FramedRows(self.run.store, read_artifact(self.run.store, self.reference)["lungs"]))
-        count = len(self.trained)
         batches = [
             Batches(
-                [position // count for position in missing if position % count == number],
+                [place for place, of_arm in missing if of_arm == number],
                 BATCH,
                 partial(self._outcomes, once(partial(self._arm, trained), self._unusable(trained)), frames),
             )
             for number, trained in enumerate(self.trained)
         ]
-        return Planned(keys, self._carried(), lambda position: batches[position % count].take(position // count))
+
+        def work(position: int) -> Outcome:
+            place, number = pairs[position]
+            return batches[number].take(place)
+
+        return Planned(keys, self._carried(pairs), work)
 
     def _key(self, row: FrameRows, trained: Row) -> str:
         normals = self.normals.get((trained["arm"], trained["seed"]))
@@ -96,9 +106,10 @@ class Scoring:
         place = self.run.place
         return [at for at, key in enumerate(keys) if key not in aside and place.artifact(key) not in present]
 
-    def _carried(self) -> pa.Table:
+    def _carried(self, pairs: Sequence[tuple[int, int]]) -> pa.Table:
         arms = [{name: trained[name] for name in ARM} for trained in self.trained]
-        rows = [{name: row.radiograph[name] for name in CARRIED} | arm for row in self.rows for arm in arms]
+        subjects = [{name: row.radiograph[name] for name in CARRIED} for row in self.rows]
+        rows = [subjects[place] | arms[number] for place, number in pairs]
         return pa.Table.from_pylist(rows, schema=pa.schema([ANOMALY_MAPS.field(name) for name in (*CARRIED, *ARM)]))
 
     def _unusable(self, trained: Row) -> str:
@@ -134,5 +145,6 @@ def scoring(run: StageRun, settings: ScoringSettings, device: torch.device) -> S
     reference = run.model("reference_lung")
     trained = run.ok("translator", run.cohort)
     normals = {(row["arm"], row["seed"]): row for row in run.ok("normal_maps", run.cohort)}
-    rows = [row for row in joined_rows(run, run.partition).values() if row.radiograph["split"] in SCORED_SPLITS]
+    joined = joined_rows(run, run.partition, [row["alignment"] for row in trained]).values()
+    rows = [row for row in joined if row.radiograph["split"] in SCORED_SPLITS]
     return Scoring(run, settings, reference, rows, trained, normals, device)

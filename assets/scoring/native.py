@@ -6,14 +6,15 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from assets.alignments import Alignment, is_peer
 from assets.images import F32
 from assets.pairing.frame_boxes import Registration, points_in_frame
 from assets.pairing.frames import U8, FrameRows, Read
+from assets.prealignment.field_inverse import solve
 from assets.prealignment.lung_box import lung_box_displacement
 from assets.prealignment.lung_coordinates import prealign_points
 from assets.prealignment.travel import carry_points
 from assets.prealignment.warp import dequantize
-from assets.translation.arms import Alignment
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -105,5 +106,7 @@ def _carried(
         return carry_points(lung_box_displacement(lungs, frame.lungs), points)
     if alignment == "it_pr":
         return prealign_points(frame, lungs, points, frame.settings)
+    if is_peer(alignment):
+        return solve(dequantize(read(rows.peers[alignment])["displacement"]), points)
     start = dequantize(read(rows.prealigned)["displacement"])
     return points_in_frame(reference, lungs, start, read(rows.registered)["velocity"], points)

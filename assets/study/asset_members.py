@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from assets.alignments import peers_among
 from assets.evaluation.report_rows import shortcut_results
 from assets.evaluation.scored import SCORED_COLUMNS, ScoredArm, scored_arms
 from assets.evaluation.settings import EvaluationSettings
@@ -22,6 +23,7 @@ from resources.stage_run import MUST_RETRAIN
 from resources.study_run import StudyRun
 
 Row = dict[str, Any]
+PEER_STAGE = "peer_registered"
 ASIDE_STAGES = ("radiographs", "lung_masks", "prealigned_radiographs", "registered_radiographs")
 # A manifest of any of them is recorded as read, whether or not the member counts: another one is another table.
 READ = ("translator", "evaluation", "shortcut_audit", "localisation_summary", "leak_control")
@@ -149,6 +151,20 @@ def _aside(run: StudyRun, cohort: str) -> Iterator[Aside]:
         rows = pa.concat_tables(tables)
         found = _by_domain(rows.filter(pc.not_equal(rows["status"], "ok")))
         yield from (Aside(stage, domain, count) for domain, count in found)
+    yield from _aside_by_peers(run, cohort)
+
+
+def _aside_by_peers(run: StudyRun, cohort: str) -> Iterator[Aside]:
+    """Nothing is read, nor recorded as read, where the cohort makes no peer's frame."""
+    pointers = {key: read_pointer(run.store, Place(PEER_STAGE, key)) for key in SHARDS_BY_COHORT[cohort]}
+    made = [key for key, pointer in pointers.items() if pointer and pointer["rows"]]
+    if not made:
+        return
+    rows = pa.concat_tables([_read(run, Place(PEER_STAGE, key), ("domain", "split", "status", "arm")) for key in made])
+    left_out = rows.filter(pc.not_equal(rows["status"], "ok"))
+    for peer in peers_among(left_out["arm"].to_pylist()):
+        found = _by_domain(left_out.filter(pc.equal(left_out["arm"], peer)))
+        yield from (Aside(PEER_STAGE, domain, count, peer) for domain, count in found)
 
 
 def _by_domain(rows: pa.Table) -> list[tuple[str, int]]:

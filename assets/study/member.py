@@ -31,11 +31,16 @@ class Costs:
 
 @dataclass(frozen=True)
 class Aside:
-    """Test radiographs of a class that a stage set aside."""
+    """Test radiographs of a class that a stage set aside, in one frame alone where that is a peer's."""
 
     stage: str
     domain: str
     count: int
+    alignment: str = ""
+
+    def concerns(self, alignment: str) -> bool:
+        """Whether arms in a frame lack these radiographs."""
+        return self.alignment in ("", alignment)
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ def images_section(analysis: Analysis) -> str:
         rows += [(protocol.name, "scored", domain, str(count)) for domain, count in sorted(tested.items())]
         aside: Counter[tuple[str, str]] = Counter()
         for item in (item for member in members for item in member.aside):
-            aside[item.stage, item.domain] += item.count
+            aside[f"{item.stage} {item.alignment}".rstrip(), item.domain] += item.count
         rows += [(protocol.name, f"set aside by {stage}", domain, str(n)) for (stage, domain), n in aside.items()]
     return table(("protocol", "test radiographs", "class", "number"), rows, text=3)
 

@@ -38,7 +38,7 @@ def _row(analysis: Analysis, place: int, entry: Entry) -> Row:
         **_shortcut(analysis, entry),
         **_costs(entry.costs),
         **localisation_columns(entry, analysis.localisation[entry.protocol.name]),
-        **_aside(analysis.members[entry.protocol.name]),
+        **_aside(analysis.members[entry.protocol.name], entry.alignment),
     }
     key = sha256(repr(row).encode()).hexdigest()[:32]
     return {**row, **_status(entry), "key": key, "artifact": "", "artifact_digest": ""}
@@ -115,11 +115,9 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return fmean(known) if known else None
 
 
-def _aside(members: Sequence[Member]) -> Row:
-    counts = {
-        domain: sum(item.count for member in members for item in member.aside if item.domain == domain)
-        for domain in ("normal", "abnormal")
-    }
+def _aside(members: Sequence[Member], alignment: str) -> Row:
+    found = [item for member in members for item in member.aside if item.concerns(alignment)]
+    counts = {domain: sum(item.count for item in found if item.domain == domain) for domain in ("normal", "abnormal")}
     return {"aside_normals": counts["normal"], "aside_abnormals": counts["abnormal"]}
 
 

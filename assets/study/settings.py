@@ -4,7 +4,8 @@ from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from assets.translation.arms import Alignment, parse_arm
+from assets.alignments import Alignment
+from assets.translation.arms import parse_arm
 
 T = TypeVar("T", int, str)
 NAME = r"^[a-z0-9_]{1,28}$"

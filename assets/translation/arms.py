@@ -1,9 +1,11 @@
 """The arms of a study: how radiographs are aligned, and what translates them."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeGuard, get_args
 
-Alignment = Literal["none", "lung_box", "it_pr", "it_dpr"]
+from assets.alignments import USUAL, Alignment, PeerAlignment, peers_among
+
 Method = Literal["cyclegan", "cut", "fastcut", "reggan", "reggan_nc", "pix2pix", "pca", "template"]
 Gan = Literal["cyclegan", "cut", "fastcut", "reggan", "reggan_nc", "pix2pix"]
 
@@ -45,6 +47,23 @@ def parse_arm(text: str) -> Arm:
     )
 
 
-def every_arm() -> list[str]:
-    """Every frame with every translator, as written in `arms`."""
-    return [Arm(alignment, method).name for alignment in get_args(Alignment) for method in get_args(Method)]
+def every_arm(peers: Iterable[PeerAlignment] = ()) -> list[str]:
+    """Every usual frame, and those of some peers, with every translator, as written in `arms`."""
+    frames: list[Alignment] = [*USUAL, *peers_among(peers)]
+    return [Arm(alignment, method).name for alignment in frames for method in get_args(Method)]
+
+
+def unmade_frames(arms: Sequence[str], peers: Sequence[str]) -> str:
+    """Why some arms cannot be trained: peers' frames that nothing makes; empty where there are none.
+
+    Args:
+        arms: as written in settings.
+        peers: those that `peer_registered.peers` names.
+    """
+    asked = {arm: parse_arm(arm).alignment for arm in arms}
+    missing = set(peers_among(asked.values())) - set(peers)
+    if not missing:
+        return ""
+    first = next(arm for arm, alignment in asked.items() if alignment in missing)
+    needed = ", ".join(peers_among([*peers, *missing]))
+    return f"arm {first!r} needs a frame that is not made here; set peer_registered.peers to [{needed}]"

@@ -1,5 +1,6 @@
 """Translators: one a requested arm (alignment x method x seed), each addressed by its own key and trained once."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -9,10 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
-from assets.pairing.asset_frames import FRAME_COLUMNS, FRAME_STAGES, FRAMES_OF_COHORT
+from assets.alignments import Alignment
+from assets.pairing.asset_frames import ARM_FRAMES_OF_COHORT
 from assets.pairing.chosen_frames import join_chosen
 from assets.tables import TRANSLATOR
 from assets.translation.arms import Arm, is_gan
+from assets.translation.asset_basis import Basis, bases
 from assets.translation.asset_frames import FrameReader, PreparedFrames
 from assets.translation.asset_pictures import pictures, quality_table
 from assets.translation.asset_training import Trainings
@@ -37,7 +40,7 @@ VERSION = "2"
 @dg.asset(
     partitions_def=COHORTS,
     deps=[
-        *FRAMES_OF_COHORT,
+        *ARM_FRAMES_OF_COHORT,
         "pseudo_pairs",
     ],
     group_name="translation",
@@ -58,11 +61,13 @@ def translator(context: dg.AssetExecutionContext, store: Store, accelerator: Acc
         planned = planned_runs(settings)
         asked = [arm for arm, seed in planned if _asks(settings, arm.name, seed)]
         at_once = accelerator.trainings_at_once(sum(is_gan(arm.method) for arm in asked))
-        trainings = _trainings(context, run, settings, accelerator, at_once)
-        tasks = [_task(trainings, arm, seed) for arm, seed in planned]
+        prepare = partial(_trainings, context, run, settings, accelerator, at_once)
+        trainings = _by_frame(run, settings, prepare)
+        tasks = [_task(trainings[arm.alignment], arm, seed) for arm, seed in planned]
         done = run.refresh(_to_have(run, settings, tasks), at_once)
+        spent = {key: took for each in trainings.values() for key, took in each.spent.items()}
         for row in done.rows:
-            row.update(trainings.spent.get(row["key"], {}))
+            row.update(spent.get(row["key"], {}))
             if row["status"] == "ok":
                 CheckpointStore(run.store, row["key"]).clear()
         failed = [row["reason"] for row in done.rows if row["status"] == "failed"]
@@ -73,17 +78,27 @@ def translator(context: dg.AssetExecutionContext, store: Store, accelerator: Acc
         return result
 
 
+def _by_frame(
+    run: StageRun, settings: TranslationSettings, prepare: Callable[[Basis], Trainings]
+) -> dict[Alignment, Trainings]:
+    """The trainings by frame: usual frames share theirs, a peer's are of the radiographs that it could register."""
+    found: dict[Alignment, Trainings] = {}
+    for alignments, basis in bases(run, settings.arms):
+        found |= dict.fromkeys(alignments, prepare(basis))
+    return found
+
+
 def _trainings(
     context: dg.AssetExecutionContext,
     run: StageRun,
     settings: TranslationSettings,
     accelerator: Accelerator,
     at_once: int,
+    basis: Basis,
 ) -> Trainings:
-    pairs = _training_pairs(run)
+    pairs, tables = basis.pairs, basis.tables
     abnormal, normal = (sorted(pairs[name].unique().to_pylist()) for name in ("abnormal_id", "normal_id"))
-    tables = [run.ok_table(stage, columns=FRAME_COLUMNS[stage]) for stage in FRAME_STAGES]
-    rows = join_chosen(tables, [*abnormal, *normal])
+    rows = join_chosen(tables, [*abnormal, *normal], basis.peers)
     reference = run.model("reference_lung")
     reader = FrameReader(run.store, read_artifact(run.store, reference)["lungs"], image_size(settings))
     frames = PreparedFrames(reader, [rows[name] for name in abnormal], [rows[name] for name in normal])
@@ -91,7 +106,7 @@ def _trainings(
         accelerator.torch_device(at_once), accelerator.autocast(), accelerator.channels_last, accelerator.compiled
     )
     training = (frames.abnormal, frames.normal)
-    watching = watch_trainings(context, run, settings, tables, reader, training, compute.device)
+    watching = watch_trainings(context, run, settings, tables, reader, training, compute.device, basis.peers)
     sides = (("abnormal_id", abnormal), ("normal_id", normal))
     numbered = np.stack([pc.index_in(pairs[name], pa.array(ids)) for name, ids in sides], axis=1)
     return Trainings(
@@ -104,18 +119,6 @@ def _trainings(
         accelerator.environment(),
         watching,
     )
-
-
-def _training_pairs(run: StageRun) -> pa.Table:
-    pairs = run.ok_table("pseudo_pairs", run.cohort, ["split", "abnormal_id", "normal_id"])
-    pairs = pairs.filter(pc.equal(pairs["split"], "train"))
-    if not pairs.num_rows:
-        raise dg.Failure(
-            f"{run.cohort}: no training pair, so nothing to train on; a cohort needs normal and abnormal rows in its "
-            "training part (see normal_labels and abnormal_labels of its declaration)",
-            allow_retries=False,
-        )
-    return pairs
 
 
 def _asks(settings: TranslationSettings, arm: str, seed: int) -> bool:

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from assets.alignments import Alignment
 from assets.pairing.frames import U8, FrameRows, frame
-from assets.translation.arms import Alignment
 from assets.translation.codes import codes_of, images_of
 from assets.translation.domain import prepare, support
 from assets.translation.sampling import Batch

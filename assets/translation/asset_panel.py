@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
+from assets.alignments import Alignment
 from assets.images import F32, from_uint16
 from assets.pairing.chosen_frames import common_ids, join_chosen
 from assets.pairing.frames import Frame, FrameRows, frame
 from assets.radiographs.declaration import parse_declaration
 from assets.radiographs.phantom.settings import PhantomSettings
 from assets.registration.settings import RegistrationSettings
-from assets.translation.arms import Alignment
 from assets.translation.asset_frames import FrameReader
 from assets.translation.domain import prepare
 from assets.translation.frame_maps import Registration, carried_difference, frame_displacement
@@ -134,19 +134,22 @@ class PanelReader:
         return Registration(settings, (row["roughness_typical"], row["roughness_limit"]))
 
 
-def validation_rows(tables: Sequence[pa.Table], count: int) -> tuple[list[FrameRows], list[FrameRows]]:
+def validation_rows(
+    tables: Sequence[pa.Table], count: int, peers: pa.Table | None = None
+) -> tuple[list[FrameRows], list[FrameRows]]:
     """The first validation radiographs of each domain by id: abnormal and normal, at most `count` each.
 
     Args:
         tables: of the four stages of `FRAME_STAGES`, with `FRAME_COLUMNS`.
         count: radiographs of each domain.
+        peers: rows after peers; by default none are joined.
     """
     radiographs, *others = tables
     sides: list[list[FrameRows]] = []
     for domain in ("abnormal", "normal"):
         wanted = pc.and_(pc.equal(radiographs["split"], "validation"), pc.equal(radiographs["domain"], domain))
         chosen = common_ids([radiographs.filter(wanted), *others])[:count]
-        sides.append(list(join_chosen(tables, chosen).values()))
+        sides.append(list(join_chosen(tables, chosen, peers).values()))
     return sides[0], sides[1]
 
 

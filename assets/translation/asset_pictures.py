@@ -1,10 +1,11 @@
 """What is shown of a run's trained arms: a table of measures, translations, losses, and measures while they trained."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import dagster as dg
 
+from assets.alignments import Alignment
 from assets.pairing.frames import Row
 from assets.pictures import to_png
 from assets.tables import TRANSLATOR_QUALITY
@@ -30,14 +31,15 @@ def quality_table(rows: Sequence[Row]) -> dg.TableMetadataValue:
     return table(lines, _KINDS)
 
 
-def pictures(trainings: Trainings, rows: Sequence[Row]) -> dict[str, bytes]:
+def pictures(by_frame: Mapping[Alignment, Trainings], rows: Sequence[Row]) -> dict[str, bytes]:
     """A sheet of translations, losses and measures of every arm, for the first seed: PNG by name."""
     shown: dict[str, bytes] = {}
     for row in rows:
+        arm = parse_arm(row["arm"])
+        trainings = by_frame[arm.alignment]
         if row["status"] != "ok" or row["seed"] != trainings.settings.seeds[0]:
             continue
         arrays = read_artifact(trainings.run.store, row)
-        arm = parse_arm(row["arm"])
         panel = trainings.watching.shown(arm.alignment)
         look = partial(translate, arm.method, weights_of(arrays), settings=trainings.settings)
         sheet = panel_sheet(panel, translations(panel, look))

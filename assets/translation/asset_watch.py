@@ -16,8 +16,9 @@ import dagster as dg
 import pyarrow as pa
 import torch
 
+from assets.alignments import Alignment
 from assets.pairing.frames import FrameRows, frame_key
-from assets.translation.arms import Alignment, Arm, is_gan
+from assets.translation.arms import Arm, is_gan
 from assets.translation.asset_frames import FrameReader
 from assets.translation.asset_panel import PanelReader, validation_rows
 from assets.translation.asset_training_watch import Bench, TrainingWatch
@@ -114,6 +115,7 @@ def watch_trainings(
     reader: FrameReader,
     training: tuple[Sequence[FrameRows], Sequence[FrameRows]],
     device: torch.device | None = None,
+    peers: pa.Table | None = None,
 ) -> Watching:
     """Watch the trainings of a run.
 
@@ -125,11 +127,12 @@ def watch_trainings(
         reader: reads a radiograph in a frame.
         training: rows of the abnormal and of the normal training images.
         device: where the classifier is trained; the CPU by default.
+        peers: rows after peers; by default none are joined.
 
     Raises:
         ValueError: curves for TensorBoard were asked for and cannot be written.
     """
-    abnormal, normal = validation_rows(tables, settings.checked_images)
+    abnormal, normal = validation_rows(tables, settings.checked_images, peers)
     panels = PanelReader(run, reader, abnormal, normal)
     return Watching(context, run, settings, panels, training, device or torch.device("cpu"), log_folder())
 

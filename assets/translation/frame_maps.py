@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from assets.alignments import Alignment, is_peer
 from assets.pairing.frames import FrameRows, Read
 from assets.prealignment.lung_box import lung_box_displacement
 from assets.prealignment.warp import dequantize, warp_image
@@ -12,7 +13,6 @@ from assets.radiographs.photometric import apply_window
 from assets.registration.inference import registered_displacement
 from assets.registration.roughness import no_rougher
 from assets.registration.settings import RegistrationSettings
-from assets.translation.arms import Alignment
 
 F32 = npt.NDArray[np.float32]
 U8 = npt.NDArray[np.uint8]
@@ -45,6 +45,8 @@ def frame_displacement(
     """
     if alignment == "none":
         return None
+    if is_peer(alignment):
+        return dequantize(read(rows.peers[alignment])["displacement"])
     if alignment == "lung_box":
         return lung_box_displacement(reference_lungs, read(rows.lungs)["lungs"])
     prealigned = dequantize(read(rows.prealigned)["displacement"])

@@ -12,6 +12,8 @@ SCHEMAS = {
     "prealigned_radiographs": tables.PREALIGNED,
     "registration_model": tables.REGISTRATION_MODEL,
     "registered_radiographs": tables.REGISTERED,
+    "registration_peers": tables.REGISTRATION_PEERS,
+    "peer_registered": tables.PEER_REGISTERED,
     "pseudo_pairs": tables.PSEUDO_PAIRS,
     "translator": tables.TRANSLATOR,
     "normal_maps": tables.NORMAL_MAPS,
@@ -21,7 +23,6 @@ SCHEMAS = {
     "evaluation": tables.EVALUATION,
     "localisation_summary": tables.LOCALISATION_SUMMARY,
     "leak_control": tables.LEAK_CONTROL,
-    "registration_peers": tables.REGISTRATION_PEERS,
     "registration_report": tables.REGISTRATION_REPORT,
     "study_table": tables.STUDY_TABLE,
 }

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from assets.alignments import is_peer
 from assets.evaluation.choice import decided
 from pipelines.borrowing import MODELS, BorrowingError, lent_generation
 from pipelines.settings import STAGE_SETTINGS
@@ -92,7 +93,8 @@ def _chosen(
     cohort: str, translators: Sequence[Row], evaluated: Sequence[Row], arm: str | None, seed: int | None
 ) -> Row:
     """The translator of the arm that is asked for, or that validation patients speak for."""
-    trained = [row for row in translators if row["status"] == "ok"]
+    # Nothing brings new images into the frames of peers.
+    trained = [row for row in translators if row["status"] == "ok" and not is_peer(row["arm"].partition("/")[0])]
     asked = [row for row in trained if arm in (None, row["arm"]) and seed in (None, row["seed"])]
     if not asked:
         there = ", ".join(f"{row['arm']} seed {row['seed']}" for row in trained)

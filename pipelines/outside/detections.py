@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from assets.alignments import is_peer
 from assets.localisation.asset_maps import ArmMaps
 from assets.localisation.boxes import clipped
 from assets.localisation.detection import detect
 from assets.localisation.rows import CORNERS, canvas_of
 from assets.localisation.settings import LocalisationSettings
-from assets.pairing.asset_frames import FRAME_COLUMNS, FRAME_STAGES
+from assets.pairing.asset_frames import FRAME_COLUMNS, FRAME_STAGES, PEER_COLUMNS, PEER_STAGE
 from assets.pairing.frame_boxes import Registration
-from assets.pairing.frames import FrameRows, join
+from assets.pairing.frames import FrameRows, join, with_peers
 from assets.prealignment.lung_coordinates import reference_frame
 from assets.prealignment.settings import PrealignmentSettings
 from assets.radiographs.geometry import restore_boxes
@@ -67,8 +68,10 @@ class Detector:
             raise
         except ValueError:
             return None
-        rows = self._joined[radiograph["radiograph_id"]]
-        native = native_map(parse_arm(scored["arm"]).alignment, frame_map, rows, self._registration, read)
+        rows, alignment = self._joined[radiograph["radiograph_id"]], parse_arm(scored["arm"]).alignment
+        if is_peer(alignment):
+            (rows,) = with_peers([rows], self._peers)
+        native = native_map(alignment, frame_map, rows, self._registration, read)
         lungs = read(rows.lungs)["lungs"] > 0
         smoothed = smooth_in_lung(native, lungs, self._settings.detection_sigma)
         limit = self._maps.threshold(scored)
@@ -82,6 +85,11 @@ class Detector:
             for stage, names in zip(FRAME_STAGES, columns, strict=True)
         ]
         return join(*([row for row in table if row["status"] == "ok"] for table in tables))
+
+    @cached_property
+    def _peers(self) -> list[Row]:
+        rows = self._read(Place(PEER_STAGE, self.shard), [*PEER_COLUMNS, "status"])
+        return [row for row in rows if row["status"] == "ok"]
 
     @cached_property
     def _registration(self) -> Registration:

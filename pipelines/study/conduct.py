@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 
 from pipelines.launches import Echo, Interrupted, Launch, RunFailed
+from pipelines.lenders import stages_of
 from pipelines.rebuild import rebuild
 from pipelines.stages import STAGES, Stage
 from pipelines.study.budget import spoken
@@ -11,13 +13,13 @@ from pipelines.study.launching import Apart, TimeIsUp
 from pipelines.study.members import TRANSLATOR, trained
 from pipelines.study.plan import Round
 from pipelines.study.table import TABLE, why_not_fresh
+from resources.catalogue import entry_named
 from resources.object_store import ObjectStore
 
 _POSITION = [stage.name for stage in STAGES].index(TRANSLATOR)
-BEFORE = STAGES[:_POSITION]
 # They hold nobody up at the end, and what a round brings changes little in them.
 AT_THE_END = ("leak_control",)
-# A study's table is made without them.
+# A study's table is made without them; the learned peers are trained before the translators, where those need them.
 LEFT_OUT = ("registration_peers", "registration_report")
 AFTER = [stage for stage in STAGES[_POSITION + 1 :] if stage.name not in (*AT_THE_END, *LEFT_OUT)]
 LAST = [stage for stage in STAGES if stage.name in AT_THE_END]
@@ -76,7 +78,7 @@ class Conductor:
 
     def _prepare(self, cohort: str) -> None:
         if cohort not in self._prepared | self.broken:
-            if not self._bring(cohort, BEFORE, self.launcher):
+            if not self._bring(cohort, before(cohort), self.launcher):
                 self.broken.add(cohort)
             self._prepared.add(cohort)
 
@@ -109,7 +111,7 @@ class Conductor:
         if self.failures:
             return
         for cohort in dict.fromkeys(cohort for each in rounds for cohort in each.cohorts):
-            self._bring(cohort, [*BEFORE, STAGES[_POSITION], *AFTER, *LAST], self.launcher, in_part=False)
+            self._bring(cohort, [*before(cohort), STAGES[_POSITION], *AFTER, *LAST], self.launcher, in_part=False)
         self._table(self.launcher)
 
     def _bring(self, cohort: str, stages: Iterable[Stage], launcher: Apart, *, in_part: bool = True) -> bool:
@@ -140,3 +142,9 @@ class Conductor:
             raise
         except RunFailed as failure:
             self.failures.append(str(failure))
+
+
+def before(cohort: str) -> list[Stage]:
+    """The stages of a fold cohort up to its translators."""
+    stages = stages_of(entry_named(cohort).mapping.get("settings") or {}, STAGES)
+    return list(takewhile(lambda stage: stage.name != TRANSLATOR, stages))

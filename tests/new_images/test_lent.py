@@ -53,6 +53,16 @@ def test_validation_patients_choose_arm_seed_score_and_threshold(home: Path, loc
     assert len(found.rows["reference_lung"]) == 1
 
 
+def test_nothing_brings_new_images_into_the_frames_of_peers(
+    home: Path, local_store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(globals(), "ARMS", [*ARMS, ("affine/cut", "cut", 0)])
+    publish_models(local_store, {**AREAS, ("affine/cut", 0): 0.95})
+    assert lent(local_store, COHORT).arm == "it_dpr/cut"
+    with pytest.raises(BorrowingError, match="no translator of that arm"):
+        lent(local_store, COHORT, "affine/cut")
+
+
 def test_an_arm_or_a_seed_may_be_asked_for(home: Path, local_store: ObjectStore) -> None:
     publish_models(local_store, AREAS)
     assert lent(local_store, COHORT, "none/pca").arm == "none/pca"

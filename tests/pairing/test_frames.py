@@ -1,11 +1,13 @@
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
+from assets.alignments import USUAL, Alignment
 from assets.images import from_uint16, to_uint16
-from assets.pairing.frames import Alignment, FrameRows, Row, frame, frame_key, join
+from assets.pairing.frames import FrameRows, Row, frame, frame_key, join, with_peers
 from assets.pairing.settings import PairingSettings
 from assets.prealignment.lung_coordinates import prealign, reference_frame
 from assets.prealignment.settings import PrealignmentSettings
@@ -45,9 +47,14 @@ class Stored:
             "m": {"lungs": moving.lungs},
             "p": aligned,
             "d": {**aligned, "image": aligned["image"] // 2},
+            "a": {**aligned, "image": aligned["image"] // 3},
         }
         self.rows = FrameRows(
-            {"key": "r"}, {"key": "m", "window_low": low, "window_high": high}, {"key": "p"}, {"key": "d"}
+            {"key": "r"},
+            {"key": "m", "window_low": low, "window_high": high},
+            {"key": "p"},
+            {"key": "d"},
+            peers={"affine": {"key": "a"}},
         )
         self.read_keys: list[str] = []
 
@@ -66,7 +73,13 @@ def stored() -> Stored:
 
 @pytest.mark.parametrize(
     ("alignment", "keys"),
-    [("none", ["r", "m"]), ("lung_box", ["r", "m", "reference"]), ("it_pr", ["p"]), ("it_dpr", ["d"])],
+    [
+        ("none", ["r", "m"]),
+        ("lung_box", ["r", "m", "reference"]),
+        ("it_pr", ["p"]),
+        ("it_dpr", ["d"]),
+        ("affine", ["a"]),
+    ],
 )
 def test_a_frames_key_names_all_that_it_is_made_from(stored: Stored, alignment: Alignment, keys: list[str]) -> None:
     assert frame_key(alignment, stored.rows, "reference") == keys
@@ -129,6 +142,31 @@ def test_only_radiographs_that_went_through_every_stage_are_joined() -> None:
     assert list(joined) == ["b", "d"]
     assert joined["d"] == FrameRows(*[{"radiograph_id": "d"}] * 4)
     assert join(rows("a"), rows("a"), rows("a"), []) == {}
+
+
+@pytest.mark.parametrize("alignment", USUAL)
+def test_peers_change_no_key_of_a_usual_frame(stored: Stored, alignment: Alignment) -> None:
+    without = replace(stored.rows, peers={})
+    assert frame_key(alignment, without, "reference") == frame_key(alignment, stored.rows, "reference")
+    assert without.has(alignment)
+
+
+def test_a_peers_frame_has_only_what_the_peer_could_register() -> None:
+    rows = [FrameRows(*[{"radiograph_id": name}] * 4) for name in "abc"]
+    found = [("a", "affine"), ("c", "affine"), ("a", "voxelmorph"), ("x", "affine")]
+    joined = with_peers(rows, [{"radiograph_id": name, "arm": arm, "key": name + arm} for name, arm in found])
+    assert [row.radiograph for row in joined] == [row.radiograph for row in rows]
+    assert [row.has("affine") for row in joined] == [True, False, True]
+    assert [row.has("voxelmorph") for row in joined] == [True, False, False]
+    assert not any(row.has("synthmorph") for row in joined)
+    assert all(row.has(alignment) for row in joined for alignment in USUAL)
+    assert frame_key("affine", joined[2], "reference") == ["caffine"]
+
+
+def test_a_peers_frame_is_read_from_its_row(stored: Stored) -> None:
+    found = frame("affine", stored.rows, stored.reference, stored.read)
+    np.testing.assert_array_equal(found.image, from_uint16(stored.arrays["a"]["image"]))
+    assert found.lesion is not None
 
 
 def test_pairing_settings_refuse_what_they_do_not_know() -> None:

@@ -16,6 +16,7 @@ from pipelines.borrowing import (
     lent_generation,
 )
 from pipelines.cohort_files import CohortProblem
+from pipelines.launches import stages_until
 from pipelines.lenders import TRAINING_ONLY, stages_of
 from pipelines.settings import STAGE_SETTINGS
 from pipelines.stages import STAGE_NAMES, STAGES
@@ -56,7 +57,7 @@ def test_every_stage_that_lends_can_borrow() -> None:
 
 
 def test_a_borrower_has_the_stages_that_train_nothing() -> None:
-    assert [stage.name for stage in stages_of({}, STAGES)] == list(STAGE_NAMES)
+    assert {stage.name for stage in stages_of({}, STAGES)} == set(STAGE_NAMES)
     kept = [name for name in STAGE_NAMES if name not in TRAINING_ONLY]
     declared = {"translator": {"borrow_from": LENDER}}
     assert [stage.name for stage in stages_of(declared, STAGES)] == kept
@@ -64,6 +65,39 @@ def test_a_borrower_has_the_stages_that_train_nothing() -> None:
     # A launch may train a borrower's own.
     assert len(stages_of(declared, STAGES, {"translator": {"borrow_from": ""}})) == len(STAGES)
     assert len(stages_of({"lung_segmenter": {"borrow_from": LENDER}}, STAGES)) == len(STAGES)
+
+
+def test_learned_peers_are_trained_before_the_translators_only_for_their_frames() -> None:
+    usual = [stage.name for stage in stages_of({}, STAGES)]
+    assert usual[-2:] == ["registration_peers", "registration_report"]
+    assert usual[:-2] == [name for name in STAGE_NAMES if name not in usual[-2:]]
+    for peers, order in (
+        (["affine"], usual),
+        (["voxelmorph"], list(STAGE_NAMES)),
+        (["affine", "synthmorph"], list(STAGE_NAMES)),
+    ):
+        declared = {"peer_registered": {"peers": peers}}
+        assert [stage.name for stage in stages_of(declared, STAGES)] == order
+        assert [stage.name for stage in stages_of({}, STAGES, declared)] == order
+    # Whatever stands there, the order can be told.
+    assert len(stages_of({"peer_registered": {"peers": 3}}, STAGES)) == len(STAGES)
+
+
+def test_nobody_trains_learned_peers_up_to_the_translators_without_their_frames() -> None:
+    framed = {"peer_registered": {"peers": ["voxelmorph"]}}
+    plain, asked = (stages_until("translator", stages_of(each, STAGES)) for each in ({}, framed))
+    assert "registration_peers" not in [stage.name for stage in plain]
+    assert [stage.name for stage in asked][-4:] == [
+        "registration_peers",
+        "peer_registered",
+        "pseudo_pairs",
+        "translator",
+    ]
+    names = [stage.name for stage in stages_until("registration_peers", stages_of({}, STAGES))]
+    assert names == [stage.name for stage in stages_of({}, STAGES)][:-1]
+    # A borrower has no pairs: it ends before them.
+    borrowed = stages_of({"translator": {"borrow_from": LENDER}}, STAGES)
+    assert stages_until("pseudo_pairs", borrowed)[-1].name == "peer_registered"
 
 
 def test_a_borrower_is_prepared_as_its_lender_and_is_all_test() -> None:

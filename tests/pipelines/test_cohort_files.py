@@ -5,7 +5,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pipelines.cli import _parse_settings, app
-from pipelines.cohort_files import CohortProblem, checked_settings, cohort_name, declared, source_file
+from pipelines.cohort_files import CohortProblem, checked_settings, cohort_name, declared, peers_of, source_file
 from resources.home import COHORTS_VARIABLE, DATA_VARIABLE, STORE_VARIABLE
 
 GOOD = """
@@ -109,6 +109,15 @@ def test_a_setting_without_stage_name_or_value_is_refused(
         ({"lung_masks": {"sources": ""}}, "lung_masks.sources"),
         ({"registration_model": {"steps": 0}}, "registration_model.steps"),
         ({"translator": {"arms": ["it_dpr/magic"]}}, "translator.arms: arm 'it_dpr/magic'"),
+        ({"peer_registered": {"peers": "demons"}}, "peer_registered.peers"),
+        (
+            {"translator": {"arms": "none/cut,affine/cut"}},
+            r"arms: arm 'affine/cut' needs a frame .* set peer_registered.peers to \[affine\]",
+        ),
+        (
+            {"translator": {"arms": "affine/cut,synthmorph/cut"}, "peer_registered": {"peers": "affine"}},
+            r"'synthmorph/cut' .* set peer_registered.peers to \[affine, synthmorph\]",
+        ),
     ],
 )
 def test_a_wrong_setting_is_refused_before_anything_runs(
@@ -116,6 +125,16 @@ def test_a_wrong_setting_is_refused_before_anything_runs(
 ) -> None:
     with pytest.raises(CohortProblem, match=message):
         checked_settings("phantom", overrides)
+
+
+def test_arms_in_frames_that_are_made_are_taken(home: Path) -> None:
+    launched = {"translator": {"arms": "affine/cut"}, "peer_registered": {"peers": "affine,voxelmorph"}}
+    assert checked_settings("phantom", launched)["peer_registered"] == {"peers": ["affine", "voxelmorph"]}
+    assert peers_of("phantom", launched) == ["affine", "voxelmorph"]
+    assert peers_of("phantom", {}) == []
+    # Borrowed translators have the arms of their lender.
+    borrowed = {"translator": {"arms": "affine/cut", "borrow_from": "shenzhen"}}
+    assert checked_settings("phantom", borrowed)["translator"]["arms"] == ["affine/cut"]
 
 
 def test_settings_are_brought_to_their_types(home: Path) -> None:

@@ -18,6 +18,8 @@ NAMES = [
     "prealigned_radiographs",
     "registration_model",
     "registered_radiographs",
+    "registration_peers",
+    "peer_registered",
     "pseudo_pairs",
     "translator",
     "normal_maps",
@@ -27,7 +29,6 @@ NAMES = [
     "evaluation",
     "localisation_summary",
     "leak_control",
-    "registration_peers",
     "registration_report",
 ]
 # Of all the cohorts together, so no stage of one.
@@ -40,6 +41,7 @@ CHECKS = {
     ("prealigned_radiographs", "no_folds"),
     ("registered_radiographs", "no_folds"),
     ("registered_radiographs", "lungs_registered"),
+    ("peer_registered", "peers_registered"),
     ("registration_report", "measured"),
     ("registration_report", "it_dpr_no_folds"),
     ("registration_report", "lesions_preserved"),

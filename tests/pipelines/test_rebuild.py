@@ -1,6 +1,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ import pyarrow as pa
 import pytest
 
 from pipelines.launches import Interrupted, Launch, Launcher, RunFailed
+from pipelines.lenders import stages_of
 from pipelines.rebuild import rebuild
-from pipelines.stages import JOBS, STAGES
+from pipelines.stages import JOBS, STAGES, Stage
 from pipelines.status import sources_now, status_rows
 from pipelines.versions import VERSIONS
 from resources.catalogue import entry_named
@@ -28,7 +30,8 @@ def complete(stage: str, partition: str, content: int = 0, **changed: Any) -> No
     store, found = ObjectStore(store_url()), next(item for item in STAGES if item.name == stage)
     cohort = cohort_of(partition)
     parents = {}
-    for name in found.reads:
+    # By default no peer's frame is made, and nothing is read for it.
+    for name in found.reads if stage != "peer_registered" else ():
         parent = next(item for item in STAGES if item.name == name)
         keys = parent.partitions(cohort) if (found.level, parent.level) == ("cohort", "shard") else [partition]
         for key in keys if parent.level == "shard" else [cohort]:
@@ -81,6 +84,12 @@ def instance(home: Path) -> dg.DagsterInstance:
     return dg.DagsterInstance.ephemeral()
 
 
+def by_job(cohort: str) -> list[list[Stage]]:
+    """The stages of each job, in the order of the cohort."""
+    stages = stages_of(entry_named(cohort).mapping.get("settings", {}), STAGES)
+    return [list(grouped) for _, grouped in groupby(stages, key=lambda stage: stage.job)]
+
+
 def silent(line: str) -> None:
     assert line
 
@@ -97,7 +106,7 @@ def brought(instance: dg.DagsterInstance, cohort: str, **given: Any) -> list[str
 def test_a_rebuild_launches_everything_once_and_then_nothing(instance: dg.DagsterInstance, cohort: str) -> None:
     ran = brought(instance, cohort)
     # Stages of one job go through a partition together.
-    groups = [[stage for stage in STAGES if stage.name in names] for names in JOBS.values()]
+    groups = by_job(cohort)
     assert ran == [f"{each.name} {key}" for group in groups for key in group[0].partitions(cohort) for each in group]
     assert {row.state for row in status_rows(cohort)} == {"fresh"}
     assert brought(instance, cohort) == []
@@ -191,7 +200,7 @@ def test_it_says_what_it_leaves_alone_and_why_it_launches_what(instance: dg.Dags
     rebuild(SHARDED, STAGES, Recorder(instance, "tag"), said.append)
     assert said[0] == "radiographs: 3 of 3 partitions are fresh"
     assert said[1] == f"lung_segmenter  [{SHARDED}]: algorithm version 0 → {VERSIONS['lung_segmenter']}"
-    groups = [[stage for stage in STAGES if stage.name in names] for names in list(JOBS.values())[2:]]
+    groups = by_job(SHARDED)[2:]
     assert said[2:] == [
         f"{' → '.join(stage.name for stage in group)}: {count} of {count} partitions are fresh"
         for group in groups

@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
-from assets.translation.arms import Alignment
+from assets.alignments import Alignment
 from assets.translation.asset_frames import Domains, FrameReader, PreparedFrames, SpilledImages
 from assets.translation.sampling import Batch, batch_indices
 from resources import free_space

@@ -10,13 +10,14 @@ import pytest
 import torch
 from scipy.ndimage import binary_dilation
 
+from assets.alignments import Alignment
 from assets.images import F32
 from assets.pairing.asset_frames import FRAME_COLUMNS, FRAME_STAGES
 from assets.pairing.chosen_frames import common_ids, join_chosen
 from assets.pairing.frames import U8, FrameRows
 from assets.tables import TRANSLATOR_QUALITY
 from assets.translation import asset_panel
-from assets.translation.arms import Alignment, parse_arm
+from assets.translation.arms import parse_arm
 from assets.translation.asset_frames import FrameReader, PreparedFrames
 from assets.translation.asset_panel import PanelReader, validation_rows
 from assets.translation.asset_training import Trainings

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from assets.alignments import Alignment
 from assets.pairing.frame_boxes import Registration
 from assets.pairing.frames import FrameRows, Row
 from assets.prealignment.lung_coordinates import prealign, reference_frame
@@ -18,7 +19,6 @@ from assets.radiographs.phantom.settings import PhantomSettings
 from assets.registration.roughness import UNKNOWN
 from assets.registration.settings import RegistrationSettings
 from assets.scoring.native import carried_back, native_grid, native_map
-from assets.translation.arms import Alignment
 from assets.translation.frame_maps import Registration as FrameRegistration
 from assets.translation.frame_maps import frame_displacement
 
@@ -37,12 +37,32 @@ def velocity() -> npt.NDArray[np.float16]:
     return np.stack([2 * np.sin(np.pi * x) * np.cos(np.pi * y), -1.5 * np.sin(np.pi * y)]).astype(np.float16)
 
 
+def sheared() -> npt.NDArray[np.int16]:
+    """An affine map, as its displacement is stored."""
+    y, x = np.mgrid[:SIDE, :SIDE] - SIDE / 2
+    return quantize(np.stack([0.08 * x - 0.05 * y + 3, 0.04 * x - 0.06 * y - 2]).astype(np.float32))
+
+
+def bent() -> npt.NDArray[np.int16]:
+    """A smooth map without folds, as that of a learned peer is stored."""
+    y, x = np.mgrid[:SIDE, :SIDE] / SIDE
+    return quantize(np.stack([4 * np.sin(np.pi * x) * np.cos(np.pi * y), -3 * np.sin(np.pi * y)]).astype(np.float32))
+
+
 STORED: dict[str, Arrays] = {
     "lungs": {"lungs": LUNGS},
     "prealigned": {"displacement": quantize(prealign(FRAME, LUNGS, IT_PR))},
     "registered": {"velocity": velocity()},
+    "affine": {"displacement": sheared()},
+    "bent": {"displacement": bent()},
 }
-ROWS = FrameRows({"key": "radiograph"}, {"key": "lungs"}, {"key": "prealigned"}, {"key": "registered"})
+ROWS = FrameRows(
+    {"key": "radiograph"},
+    {"key": "lungs"},
+    {"key": "prealigned"},
+    {"key": "registered"},
+    peers={"affine": {"key": "affine"}, "voxelmorph": {"key": "bent"}, "synthmorph": {"key": "bent"}},
+)
 
 
 def read(row: Row) -> Arrays:

@@ -15,6 +15,7 @@ from assets.tables import (
     ANOMALY_MAPS,
     EVALUATION,
     LOCALISATION,
+    PEER_REGISTERED,
     PREALIGNED,
     RADIOGRAPHS,
     REGISTERED,
@@ -131,6 +132,22 @@ def _trained(arm: str, **columns: object) -> dict[str, Any]:
 def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Made:
     monkeypatch.setattr(asset_members, "SHARDS_BY_COHORT", {COHORT: SHARDS})
     return Made(tmp_path)
+
+
+def test_what_a_peer_could_not_register_is_told_for_its_own_frame_alone(made: Made) -> None:
+    made.whole()
+    made.write("peer_registered", SHARDS[0], PEER_REGISTERED, [])
+    read_member(made.run, COHORT)
+    assert f"peer_registered@{SHARDS[0]}" not in made.run.parents
+    image = {"domain": "abnormal", "split": "test", "arm": "affine"}
+    folded = {**image, "status": "needs_review", "reason": "folded"}
+    rows = [image, folded, folded, {**folded, "split": "train"}, {**image, "arm": "voxelmorph"}]
+    made.write("peer_registered", SHARDS[1], PEER_REGISTERED, rows)
+    found = read_member(made.run, COHORT)
+    assert found.aside[1:] == (Aside("peer_registered", "abnormal", 2, "affine"),)
+    assert [item.concerns("affine") for item in found.aside] == [True, True]
+    assert [item.concerns("voxelmorph") for item in found.aside] == [True, False]
+    assert f"peer_registered@{SHARDS[1]}" in made.run.parents
 
 
 def test_a_whole_member_has_what_its_stages_made(made: Made) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -19,6 +20,7 @@ from pipelines.study.launching import SHORTEST_SECONDS, Apart
 from pipelines.study.plan import Round, rounds
 from pipelines.study.table import TABLE
 from pipelines.study.worker import OutOfTime, Work, Worker, WorkFailed
+from resources.catalogue import Entry
 from resources.object_store import ObjectStore
 
 PREPARING, SCORING, TABULATING = 40.0, 15.0, 1.0
@@ -133,6 +135,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
         return "" if here.tabulated == here.scored else "changed"
 
     monkeypatch.setattr(conduct, "rebuild", rebuilt)
+    monkeypatch.setattr(conduct, "entry_named", lambda cohort: Entry(Path(), cohort, {}))
     monkeypatch.setattr(conduct, "trained", lambda store, cohort: set(here.trained.get(cohort, set())))
     monkeypatch.setattr(conduct, "why_not_fresh", why)
     return here

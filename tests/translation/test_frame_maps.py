@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from assets.alignments import Alignment
 from assets.images import from_uint16, to_uint16
 from assets.pairing.frames import FrameRows, Row, frame
 from assets.prealignment.lung_coordinates import prealign, reference_frame
@@ -15,7 +16,6 @@ from assets.radiographs.photometric import apply_window, lung_window
 from assets.registration.inference import registered_displacement
 from assets.registration.roughness import UNKNOWN, no_rougher
 from assets.registration.settings import RegistrationSettings
-from assets.translation.arms import Alignment
 from assets.translation.frame_maps import Registration, carried_difference, frame_displacement
 from assets.translation.planted import lesion_free
 
@@ -55,7 +55,12 @@ class Stored:
         }
         low, high = self.window
         self.rows = FrameRows(
-            {"key": "r"}, {"key": "m", "window_low": low, "window_high": high}, {"key": "p"}, {"key": "d"}
+            {"key": "r"},
+            {"key": "m", "window_low": low, "window_high": high},
+            {"key": "p"},
+            {"key": "d"},
+            # A peer's row is stored as a pre-aligned one is.
+            peers={"affine": {"key": "p"}, "voxelmorph": {"key": "p"}, "synthmorph": {"key": "p"}},
         )
 
     def read(self, row: Row) -> Arrays:

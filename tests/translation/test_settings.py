@@ -2,9 +2,12 @@ import dataclasses
 from typing import get_args
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from assets.translation.arms import Alignment, Arm, Gan, Method, every_arm, parse_arm
+from assets.alignments import PEERS, USUAL, Alignment, PeerAlignment
+from assets.translation.arms import Arm, Gan, Method, every_arm, parse_arm, unmade_frames
 from assets.translation.presets import TranslationPlan, image_size, resolved
 from assets.translation.runs import arm_digest, planned_runs
 from assets.translation.settings import TranslationSettings
@@ -74,11 +77,30 @@ def test_default_arms_parse_and_keep_their_name() -> None:
 
 
 def test_every_arm_is_every_frame_with_every_method_once() -> None:
-    arms = [parse_arm(text) for text in every_arm()]
+    arms = [parse_arm(text) for text in every_arm(PEERS)]
     assert len(arms) == len(set(arms)) == len(get_args(Alignment)) * len(get_args(Method))
 
 
-@pytest.mark.parametrize("text", ["it_dpr", "it_dpr/gan", "affine/cut", "it_dpr/cut/2", "", "/", "IT_DPR/cut"])
+@given(st.sets(st.sampled_from(PEERS)))
+def test_every_arm_has_the_usual_frames_and_those_of_the_peers_that_are_named(peers: set[PeerAlignment]) -> None:
+    frames = dict.fromkeys(parse_arm(text).alignment for text in every_arm(peers))
+    assert list(frames) == [*USUAL, *(peer for peer in PEERS if peer in peers)]
+
+
+@given(st.lists(st.sampled_from(every_arm(PEERS)), min_size=1), st.sets(st.sampled_from(PEERS)))
+def test_an_arm_needs_its_frame_made(arms: list[str], peers: set[PeerAlignment]) -> None:
+    needed = {parse_arm(arm).alignment for arm in arms} & set(PEERS)
+    why = unmade_frames(arms, sorted(peers))
+    assert bool(why) == bool(needed - peers)
+    if why:
+        advised = why.partition("[")[2].partition("]")[0].split(", ")
+        assert unmade_frames(arms, advised) == ""
+        assert set(advised) == needed | peers
+        assert "peer_registered.peers" in why
+        assert "\n" not in why
+
+
+@pytest.mark.parametrize("text", ["it_dpr", "it_dpr/gan", "demons/cut", "it_dpr/cut/2", "", "/", "IT_DPR/cut"])
 def test_malformed_arm_is_refused_with_the_choices(text: str) -> None:
     with pytest.raises(ValueError, match=r"alignment/method.*it_dpr.*cyclegan"):
         parse_arm(text)

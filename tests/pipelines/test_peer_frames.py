@@ -1,0 +1,86 @@
+"""Arms in the frames of peers, from the setting that names them to the maps on the canvas."""
+
+from typing import Any
+
+from resources.arrays import decode
+from tests.pipelines.installation import Installation
+
+PEERS = ("affine", "voxelmorph", "synthmorph")
+FRAMES, TRANSLATOR, MAPS = "peer_registered", "translator", "anomaly_maps"
+ARMS = "it_dpr/cut,it_dpr/pca,affine/pca,voxelmorph/cut,synthmorph/reggan"
+
+
+def by_arm(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(row["arm"], []).append(row)
+    return found
+
+
+def test_nothing_is_made_and_nothing_is_read_where_no_peer_is_named(reference: Installation) -> None:
+    pointer = reference.pointer(FRAMES)
+    assert (pointer["rows"], pointer["parents"], pointer["pictures"]) == (0, {}, [])
+    for stage in (TRANSLATOR, "normal_maps", MAPS, "localisation"):
+        assert not [parent for parent in reference.pointer(stage)["parents"] if parent.startswith(FRAMES)]
+
+
+def test_arms_in_frames_of_peers_beside_others_that_stay_as_they_are(finished: Installation) -> None:
+    before, trained_peers = by_arm(finished.rows(TRANSLATOR)), finished.pointer("registration_peers")["digest"]
+    kept = {row["key"] for row in finished.rows(MAPS)}
+    status, printed = finished.call("run", "tiny", "--set", f"translator.arms={ARMS}", "--until", MAPS)
+    assert status != 0
+    assert "set peer_registered.peers to [affine, voxelmorph, synthmorph]" in printed
+    named = ["--set", f"peer_registered.peers={','.join(PEERS)}", "--set", f"translator.arms={ARMS}"]
+    finished.run("tiny", *named, "--until", "localisation")
+    assert finished.pointer("registration_peers")["digest"] == trained_peers
+    frames = by_arm(finished.rows(FRAMES))
+    assert set(frames) == set(PEERS)
+    masks = {row["radiograph_id"] for row in finished.rows("lung_masks") if row["status"] == "ok"}
+    assert all({row["radiograph_id"] for row in rows} == masks for rows in frames.values())
+    after = by_arm(finished.rows(TRANSLATOR))
+    assert list(after) == ARMS.split(",")
+    assert {row["status"] for rows in after.values() for row in rows} == {"ok"}
+    for arm, rows in before.items():
+        assert after[arm] == rows
+    maps = finished.rows(MAPS)
+    assert kept <= {row["key"] for row in maps}
+    scored = {row["radiograph_id"] for row in finished.rows("registered_radiographs") if row["status"] == "ok"} & {
+        row["radiograph_id"] for row in finished.rows("radiographs") if row["split"] in ("validation", "test")
+    }
+    for arm, rows in by_arm(maps).items():
+        alignment = arm.partition("/")[0]
+        usable = {row["radiograph_id"] for row in frames.get(alignment, []) if row["status"] == "ok"}
+        assert {row["radiograph_id"] for row in rows} == (scored & usable if alignment in PEERS else scored)
+        assert {row["status"] for row in rows} == {"ok"}
+    arms = {row["arm"] for row in finished.rows("localisation") if not row["arm"].startswith("chance")}
+    assert arms == set(ARMS.split(","))
+    again = finished.rows(FRAMES)
+    finished.run("tiny", *named, "--until", MAPS)
+    assert finished.pointer(FRAMES)["computed"] == 0
+    assert finished.rows(FRAMES) == again
+    # One peer more or fewer changes no other's rows.
+    finished.run("tiny", "--set", "peer_registered.peers=affine", "--until", FRAMES)
+    assert finished.rows(FRAMES) == [row for row in again if row["arm"] == "affine"]
+    status, printed = finished.call("verify", "tiny")
+    assert "FAILED" not in printed.split("fresh")[0]
+
+
+def test_a_radiograph_that_folds_is_set_aside_and_its_arm_goes_on_without_it(finished: Installation) -> None:
+    named = ["--set", "peer_registered.peers=affine", "--set", "translator.arms=it_dpr/pca,affine/template"]
+    printed = finished.run("tiny", *named, "--until", TRANSLATOR)
+    rows = finished.rows(FRAMES)
+    # By mutual information one phantom is mirrored onto the reference.
+    (aside,) = [row for row in rows if row["status"] != "ok"]
+    assert (aside["status"], aside["folded_share"]) == ("needs_review", 1.0)
+    assert aside["reason"].startswith("affine: folded at 100.00% of the reference's lungs")
+    assert all(row["folded_share"] == 0 for row in rows if row is not aside)
+    sides = {"abnormal_id", "normal_id"}
+    pairs = [row for row in finished.rows("pseudo_pairs") if row["split"] == "train"]
+    lost = [row for row in pairs if aside["radiograph_id"] in {row[side] for side in sides}]
+    assert lost
+    assert f"affine: {len(lost)} of {len(pairs)} training pairs are left out" in printed
+    kept = {row["normal_id"] for row in pairs if row not in lost}
+    ((usual,), (framed,)) = by_arm(finished.rows(TRANSLATOR)).values()
+    assert (usual["trained_normal"], framed["trained_normal"]) == (len({row["normal_id"] for row in pairs}), len(kept))
+    arrays = decode(finished.store.read(rows[0]["artifact"]))
+    assert {"displacement", "image", "lungs"} <= set(arrays)
