@@ -393,6 +393,36 @@ LOCALISATION_SUMMARY = pa.schema(
     ]
 )
 
+# One row an image of the scored splits and arm, and one for each image that was set aside before it could be scored;
+# assets/image_scores/columns.py tells what the columns mean.
+IMAGE_SCORES = pa.schema(
+    [
+        ("radiograph_id", pa.string()),
+        ("row", pa.int32()),
+        ("patient", pa.string()),
+        ("label", pa.string()),
+        ("domain", pa.string()),
+        ("split", pa.string()),
+        ("status", pa.string()),
+        ("stage", pa.string()),
+        ("reason", pa.string()),
+        ("arm", pa.string()),
+        ("seed", pa.int32()),
+        ("best", pa.bool_()),
+        ("score_name", pa.string()),
+        ("score", pa.float64()),
+        ("threshold", pa.float64()),
+        ("above", pa.bool_()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("boxes", pa.list_(BOX)),
+        ("detections", pa.list_(DETECTION)),
+        ("key", pa.string()),
+        ("artifact", pa.string()),
+        ("artifact_digest", pa.string()),
+    ]
+)
+
 # One row a kind of mask and scorer; differences are to the masks in use, on the same patients. Null is undefined, and
 # the scorer is empty where a kind of mask is not compared.
 LEAK_CONTROL = pa.schema(

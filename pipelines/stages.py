@@ -92,6 +92,12 @@ STAGES = (
         "stage_evaluate",
     ),
     # No stage reads these: at the end they hold nobody up, and their failure ends nothing else.
+    Stage(
+        "image_scores",
+        "shard",
+        (*FRAMES, "registration_model", "normal_maps", "anomaly_maps", "localisation", "evaluation"),
+        "stage_image_scores",
+    ),
     Stage("leak_control", "cohort", (*FRAMES, "translator"), "stage_leak_control"),
     Stage("registration_peers", "cohort", (*MASKED, "reference_lung"), "stage_peer_training"),
     Stage(

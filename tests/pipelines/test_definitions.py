@@ -26,6 +26,7 @@ NAMES = [
     "shortcut_audit",
     "evaluation",
     "localisation_summary",
+    "image_scores",
     "leak_control",
     "registration_peers",
     "registration_report",

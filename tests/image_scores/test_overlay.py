@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assets.radiographs.geometry import fit_canvas, place
-from pipelines.new_images.overlay import NOTICE, on_source, overlay
+from assets.image_scores.overlay import NOTICE, on_source, overlay
 
 
 @given(width=st.integers(25, 120), height=st.integers(25, 120), size=st.sampled_from([32, 64, 96]))
