@@ -60,20 +60,20 @@ class Overlays:
         """
         store, folder = self.run.store, f"{self.run.place.folder}/{FOLDER}"
         present = store.find(folder)
-        if not wanted and not present:
-            return 0
         made = {row["radiograph_id"]: self._shows(row) for row in self._shown} if wanted else {}
+        kept = {f"{folder}/{name}.png" for name in made} | ({f"{folder}/{MADE}"} if made else set())
+        for path in sorted(present - kept):
+            store.delete(path)
+        if not made:
+            return 0
         before: Mapping[str, str] = json.loads(store.read_or_none(f"{folder}/{MADE}") or b"{}")
-        missing = [
-            row
-            for row in (self._shown if wanted else [])
-            if before.get(name := row["radiograph_id"]) != made[name] or f"{folder}/{name}.png" not in present
-        ]
+        there = {
+            name for name, shown in made.items() if before.get(name) == shown and f"{folder}/{name}.png" in present
+        }
+        missing = [row for row in self._shown if row["radiograph_id"] not in there]
         frames = self._frames(missing)
         for row in missing:
             store.write(f"{folder}/{row['radiograph_id']}.png", self._overlay(row, frames[row["radiograph_id"]]))
-        for path in present - {f"{folder}/{name}.png" for name in made} - {f"{folder}/{MADE}"}:
-            store.delete(path)
         # Written last: cut off before, they are drawn again.
         store.write(f"{folder}/{MADE}", json.dumps(made, sort_keys=True).encode())
         return len(missing)
