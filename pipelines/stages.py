@@ -98,7 +98,7 @@ STAGES = (
         (*FRAMES, "registration_model", "normal_maps", "anomaly_maps", "localisation", "evaluation"),
         "stage_image_scores",
     ),
-    Stage("leak_control", "cohort", (*FRAMES, "translator"), "stage_leak_control"),
+    Stage("leak_control", "cohort", (*FRAMES, "lung_segmenter", "translator"), "stage_leak_control"),
     Stage("registration_peers", "cohort", (*MASKED, "reference_lung"), "stage_peer_training"),
     Stage(
         "registration_report",

@@ -117,7 +117,7 @@ def six_images(store: ObjectStore, **radiographs: Any) -> ObjectStore:  # noqa: 
     model = {"settings": RegistrationSettings().model_dump_json(), "roughness_typical": 9.0, "roughness_limit": 9.0}
     put(store, "registration_model", [{"status": "ok", "key": "r", **model}])
     put(store, "normal_maps", [])
-    frame = {"map": hot_map(), "positive": hot_map(), "lungs": lungs}
+    frame: Arrays = {"map": hot_map(), "positive": hot_map(), "lungs": lungs}
     maps = [
         scored(0, "it_dpr/cut", 0.75),
         scored(0, "none/pca", 0.5, **stored(store, "map", frame)),
