@@ -356,6 +356,8 @@ LOCALISATION = pa.schema(
         ("iou", pa.list_(pa.float64())),
         ("iou_any", pa.list_(pa.float64())),
         ("iobb", pa.list_(pa.float64())),
+        # Of each box: overlap with the surest region as the map is cut ever higher, see `measured.SHARES`.
+        ("iou_by_share", pa.list_(pa.list_(pa.float64()))),
         *((name, pa.float64()) for name in LOCALISED),
         # Width of the Gaussian that makes noise as smooth as the map, pixels at 256.
         ("smoothness", pa.float64()),
