@@ -367,6 +367,8 @@ LOCALISATION = pa.schema(
         ("iou", pa.list_(pa.float64())),
         ("iou_any", pa.list_(pa.float64())),
         ("iobb", pa.list_(pa.float64())),
+        # Of each box: overlap with the surest region as the map is cut ever higher, see `measured.SHARES`.
+        ("iou_by_share", pa.list_(pa.list_(pa.float64()))),
         *((name, pa.float64()) for name in LOCALISED),
         # Width of the Gaussian that makes noise as smooth as the map, pixels at 256.
         ("smoothness", pa.float64()),
@@ -401,6 +403,36 @@ LOCALISATION_SUMMARY = pa.schema(
         # Width of the random maps that the arm is compared with, pixels at 256.
         ("random_sigma", pa.float64()),
         *_ROW,
+    ]
+)
+
+# One row an image of the scored splits and arm, and one for each image that was set aside before it could be scored;
+# assets/image_scores/columns.py tells what the columns mean.
+IMAGE_SCORES = pa.schema(
+    [
+        ("radiograph_id", pa.string()),
+        ("row", pa.int32()),
+        ("patient", pa.string()),
+        ("label", pa.string()),
+        ("domain", pa.string()),
+        ("split", pa.string()),
+        ("status", pa.string()),
+        ("stage", pa.string()),
+        ("reason", pa.string()),
+        ("arm", pa.string()),
+        ("seed", pa.int32()),
+        ("best", pa.bool_()),
+        ("score_name", pa.string()),
+        ("score", pa.float64()),
+        ("threshold", pa.float64()),
+        ("above", pa.bool_()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("boxes", pa.list_(BOX)),
+        ("detections", pa.list_(DETECTION)),
+        ("key", pa.string()),
+        ("artifact", pa.string()),
+        ("artifact_digest", pa.string()),
     ]
 )
 

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from assets.evaluation.asset import evaluation
+from assets.image_scores.asset import image_scores
 from assets.leaks.asset import leak_control
 from assets.localisation.asset import localisation
 from assets.localisation_summary.asset import localisation_summary
@@ -46,6 +47,7 @@ defs = dg.Definitions(
         shortcut_audit,
         evaluation,
         localisation_summary,
+        image_scores,
         leak_control,
         registration_report,
         study_table,

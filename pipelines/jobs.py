@@ -26,6 +26,7 @@ DESCRIPTIONS = {
     "stage_scoring": "Translate, subtract and score a shard's validation and test radiographs",
     "stage_audit": "Measure what separates a cohort's classes without seeing disease",
     "stage_evaluate": "Measure every arm of a cohort and write the report",
+    "stage_image_scores": "Tell and draw what every scored image of a shard came to",
     "stage_leak_control": "Measure what of an area comes from the lung masks and the warp",
     "stage_registration_measurement": "Measure every way of registering a cohort on the same test radiographs",
 }
@@ -42,6 +43,7 @@ REBUILDS: dict[str, tuple[str, ...]] = {
         "shortcut_audit",
         "evaluation",
         "localisation_summary",
+        "image_scores",
         "leak_control",
         "registration_report",
     ),

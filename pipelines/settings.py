@@ -3,6 +3,7 @@
 from pydantic import BaseModel
 
 from assets.evaluation.settings import EvaluationSettings
+from assets.image_scores.settings import ImageScoreSettings
 from assets.leaks.settings import LeakSettings
 from assets.localisation.settings import LocalisationSettings
 from assets.localisation_summary.settings import SummarySettings
@@ -38,6 +39,7 @@ STAGE_SETTINGS: dict[str, type[BaseModel]] = {
     "shortcut_audit": ShortcutSettings,
     "evaluation": EvaluationSettings,
     "localisation_summary": SummarySettings,
+    "image_scores": ImageScoreSettings,
     "leak_control": LeakSettings,
     "registration_report": ReportSettings,
 }

@@ -96,7 +96,13 @@ STAGES = (
         "stage_evaluate",
     ),
     # No stage reads these: at the end they hold nobody up, and their failure ends nothing else.
-    Stage("leak_control", "cohort", (*FRAMES, "translator"), "stage_leak_control"),
+    Stage(
+        "image_scores",
+        "shard",
+        (*ARM_FRAMES, "registration_model", "normal_maps", "anomaly_maps", "localisation", "evaluation"),
+        "stage_image_scores",
+    ),
+    Stage("leak_control", "cohort", (*FRAMES, "lung_segmenter", "translator"), "stage_leak_control"),
     Stage(
         "registration_report",
         "cohort",

@@ -1,6 +1,7 @@
 """Algorithm versions of the stages; raising one recomputes the stage and what depends on it."""
 
 from assets.evaluation.asset import VERSION as EVALUATION
+from assets.image_scores.asset import VERSION as IMAGE_SCORES
 from assets.leaks.asset import VERSION as LEAKS
 from assets.localisation.asset import VERSION as LOCALISATION
 from assets.localisation_summary.asset import VERSION as LOCALISATION_SUMMARY
@@ -36,6 +37,7 @@ VERSIONS = {
     "shortcut_audit": SHORTCUTS,
     "evaluation": EVALUATION,
     "localisation_summary": LOCALISATION_SUMMARY,
+    "image_scores": IMAGE_SCORES,
     "leak_control": LEAKS,
     "registration_report": REGISTRATION_REPORT,
 }

@@ -17,7 +17,7 @@ _IN_PLACE: dict[Kind, re.Pattern[str]] = {
     # Besides records, caches that their stages themselves keep small.
     "record": re.compile(
         r"FAILED\.json|report\.html|table\.md|descriptors/\w+\.safetensors|sources/[0-9a-f]+\.parquet|"
-        r"models/[0-9a-f]+\.json"
+        r"models/[0-9a-f]+\.json|overlays/(?:[0-9a-f]+\.png|made\.json)"
     ),
     "manifest": re.compile(r"manifests/[0-9a-f]+\.parquet"),
     "artifact": re.compile(r"artifacts/[0-9a-f]{2}/[0-9a-f]+\.safetensors"),

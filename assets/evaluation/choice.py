@@ -66,6 +66,19 @@ def decided(rows: Iterable[Mapping[str, Any]]) -> Decisions:
     )
 
 
+def validation_areas(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[str, int], float]:
+    """Area of the score that speaks for an arm on validation patients, by arm and seed; by it arms are preferred.
+
+    Args:
+        rows: of the evaluation table; an arm with too few validation patients has no area.
+    """
+    return {
+        (row["arm"], row["seed"]): row["auc"]
+        for row in rows
+        if row["chosen"] and row["split"] == "validation" and row["auc"] is not None
+    }
+
+
 def chosen_score(arms: Sequence[ScoredArm]) -> str:
     """The score with the highest mean validation area over a method's alignments and seeds.
 

@@ -41,7 +41,7 @@ SHOWN = {"variant": "string", "scorer": "string", "reason": "string"} | dict.fro
 
 @dg.asset(
     partitions_def=COHORTS,
-    deps=[*FRAMES_OF_COHORT, "translator"],
+    deps=[*FRAMES_OF_COHORT, "lung_segmenter", "translator"],
     group_name="evaluation",
     kinds={"numpy", "parquet"},
     owners=["team:imaging"],

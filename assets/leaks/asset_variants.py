@@ -1,7 +1,8 @@
 """A cohort's radiographs under every kind of mask, read from the stages."""
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow.compute as pc
@@ -17,10 +18,12 @@ from assets.pairing.frames import FrameRows
 from assets.prealignment.lung_coordinates import ReferenceFrame, reference_frame
 from assets.prealignment.settings import PrealignmentSettings
 from assets.radiographs.declaration import parse_declaration
+from assets.segmentation.asset import loader
 from assets.segmentation.settings import SegmentationSettings
 from assets.segmentation.sources import RowMasks
+from assets.segmenter.crossfit import Segmenters
 from assets.shortcuts.asset_described import chosen_ids
-from resources.manifests import read_artifact
+from resources.manifests import Place, read_artifact, read_pointer
 from resources.stage_run import StageRun, upstream_settings
 
 
@@ -35,6 +38,8 @@ class Scene:
         exact: whether supplied masks are the truth.
         lesions: whether lesions are known of any radiograph; a normal one then has none.
         settings: of the comparison.
+        networks: the cohort's lung segmenter, where radiographs of it have other masks; else None.
+        problems: how many radiographs could not be aligned by a mask, and why.
     """
 
     run: StageRun
@@ -43,12 +48,15 @@ class Scene:
     exact: bool
     lesions: bool
     settings: LeakSettings
+    networks: Segmenters | None = None
+    problems: Counter[tuple[Variant, str]] = field(default_factory=Counter)
 
     def lungs(self, rows: FrameRows) -> tuple[F32, Lungs]:
         """A radiograph's image before its window, and its lungs."""
         arrays = read_artifact(self.run.store, rows.radiograph)
         image, lesion = from_uint16(arrays["image"]), arrays.get("lesion")
-        masks = RowMasks(image, arrays.get("lungs"), None, self.segmentation)
+        network = None if self.networks is None else self.networks.of(rows.radiograph["patient"])
+        masks = RowMasks(image, arrays.get("lungs"), network, self.segmentation)
         used = read_artifact(self.run.store, rows.lungs)["lungs"]
         if lesion is None and self.lesions and rows.radiograph["domain"] == "normal":
             lesion = np.zeros_like(used)
@@ -67,7 +75,7 @@ class Scene:
                 found[variant] = bring(image, mask, self.reference, window, self.settings)
             except ValueError as error:
                 # This mask cannot align this radiograph; the others may.
-                self.run.progress(f"{rows.radiograph['radiograph_id']}: no variant {variant}: {error}")
+                self.problems[variant, str(error)] += 1
         return found
 
 
@@ -80,7 +88,17 @@ def scene_of(run: StageRun, settings: LeakSettings) -> Scene:
     lesions = bool(pc.any(run.ok_table("radiographs", columns=["has_lesion"])["has_lesion"]).as_py())
     # No larger than the canvas: nothing would be gained.
     fitting = settings.model_copy(update={"size": min(settings.size, *lungs.shape)})
-    return Scene(run, reference_frame(lungs, prealignment), segmentation, phantom, lesions, fitting)
+    networks = _networks(run) if "trained" in settings.variants else None
+    return Scene(run, reference_frame(lungs, prealignment), segmentation, phantom, lesions, fitting, networks)
+
+
+def _networks(run: StageRun) -> Segmenters | None:
+    """The cohort's lung segmenter; None where it has none, or where all masks in use are its own."""
+    if read_pointer(run.store, Place("lung_segmenter", run.cohort)) is None:
+        return None
+    row = run.model("lung_segmenter")
+    sources = set(run.ok_table("lung_masks", columns=["mask_source"])["mask_source"].to_pylist())
+    return None if sources <= {"trained"} else loader(run, row)()
 
 
 def taking_part(run: StageRun, settings: LeakSettings) -> tuple[list[FrameRows], list[FrameRows]]:
@@ -96,4 +114,7 @@ def taking_part(run: StageRun, settings: LeakSettings) -> tuple[list[FrameRows],
 def sides_of(scene: Scene, normals: Sequence[FrameRows], tested: Sequence[FrameRows]) -> Sides:
     """Bring all radiographs by all variants, and keep those that every compared variant has."""
     sources = [row.radiograph for row in (*normals, *tested)]
-    return sides([scene.bring(row) for row in (*normals, *tested)], sources, len(normals), scene.settings)
+    brought = [scene.bring(row) for row in (*normals, *tested)]
+    for (variant, why), count in sorted(scene.problems.items()):
+        scene.run.progress(f"{scene.run.place}: {count} of {len(brought)} radiographs have no variant {variant}: {why}")
+    return sides(brought, sources, len(normals), scene.settings)

@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Variant = Literal["used", "convex", "pbtseg", "supplied", "exact", "lesion_cut"]
+Variant = Literal["used", "convex", "trained", "pbtseg", "supplied", "exact", "lesion_cut"]
 USED: Variant = "used"
 
 
@@ -14,9 +14,10 @@ class LeakSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     variants: list[Variant] = Field(
-        default=["used", "convex", "pbtseg", "supplied", "exact", "lesion_cut"],
+        default=["used", "convex", "trained", "pbtseg", "supplied", "exact", "lesion_cut"],
         description="masks of every radiograph: those that the cohort uses, their lungs' convex hulls (nothing opaque "
-        "is left out), PBTSeg's, the supplied ones; of phantoms the exact ones; those less the lesions, where known",
+        "is left out), those of the cohort's lung segmenter where others are in use, PBTSeg's, the supplied ones; of "
+        "phantoms the exact ones; those less the lesions, where known",
     )
 
     @model_validator(mode="after")

@@ -40,6 +40,8 @@ class Lungs:
             return self.used
         if name == "convex":
             return convex(self.used)
+        if name == "trained":
+            return self.masks.trained
         if name == "pbtseg":
             return self.masks.pbtseg
         if name == "supplied":

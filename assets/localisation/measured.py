@@ -18,6 +18,9 @@ F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
+# Thresholds, as shares of a map's own maximum, over which it is asked how steadily the surest region finds a box.
+SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+
 
 def measure(
     anomaly_map: F32, truth: Truth, lungs: Mask, threshold: float | None, settings: LocalisationSettings
@@ -55,7 +58,9 @@ def measure(
         columns["dice"] = dice(smoothed >= threshold, truth.target if truth.lesion is None else truth.lesion, lungs)
     if truth.source == "normal":
         return columns
-    return {**columns, **_overlaps(truth.boxes, surest, found), **_pointed(anomaly_map, truth, lungs, settings)}
+    steadiness = {"iou_by_share": _by_share(anomaly_map, smoothed, truth.boxes, lungs, settings)}
+    overlaps = {**_overlaps(truth.boxes, surest, found), **steadiness}
+    return {**columns, **overlaps, **_pointed(anomaly_map, truth, lungs, settings)}
 
 
 def _overlaps(boxes: F64, surest: F64, found: F64) -> dict[str, list[float]]:
@@ -66,6 +71,19 @@ def _overlaps(boxes: F64, surest: F64, found: F64) -> dict[str, list[float]]:
         "iou_any": iou(boxes, found[:, :4]).max(axis=1).tolist() if len(found) else nothing,
         "iobb": over_second(boxes, surest[:, :4])[:, 0].tolist() if len(surest) else nothing,
     }
+
+
+def _by_share(
+    anomaly_map: F32, smoothed: F32, boxes: F64, lungs: Mask, settings: LocalisationSettings
+) -> list[list[float]]:
+    """Of each box: overlap with the surest region of the map at every one of `SHARES`."""
+    columns = []
+    for share in SHARES:
+        chosen = settings.model_copy(update={"relative_threshold": share})
+        surest = detect(anomaly_map, smoothed, lungs, None, chosen)[:1]
+        columns.append(iou(boxes, surest[:, :4])[:, 0] if len(surest) else np.zeros(len(boxes)))
+    rows: list[list[float]] = np.stack(columns, axis=1).tolist()
+    return rows
 
 
 def _pointed(anomaly_map: F32, truth: Truth, lungs: Mask, settings: LocalisationSettings) -> dict[str, float | None]:

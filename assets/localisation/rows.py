@@ -64,8 +64,7 @@ def in_source_pixels(columns: dict[str, Any], boxes: F64, radiograph: Row) -> di
         radiograph: its row, with size, scale and offset.
     """
     canvas = canvas_of(radiograph)
-    whole = (0.0, 0.0, float(radiograph["width"]), float(radiograph["height"]))
-    surest, found = (_restored(columns[name], canvas, whole) for name in ("surest", "detections"))
+    surest, found = (detections_in_source(columns[name], radiograph) for name in ("surest", "detections"))
     return {
         **columns,
         "width": radiograph["width"],
@@ -79,10 +78,26 @@ def in_source_pixels(columns: dict[str, Any], boxes: F64, radiograph: Row) -> di
     }
 
 
-def _restored(found: F64, canvas: Canvas, whole: tuple[float, float, float, float]) -> list[Row]:
+def detections_in_source(found: F64, radiograph: Row) -> list[Row]:
+    """Detections in pixels of the source file, cut at its border.
+
+    Args:
+        found: (K, 5), columns x, y, width, height, score, canvas px.
+        radiograph: its row, with size, scale and offset.
+    """
+    canvas, whole = canvas_of(radiograph), (0.0, 0.0, float(radiograph["width"]), float(radiograph["height"]))
     # None lies beside the image: the map is 0 there.
     placed = [(clipped(restore_boxes(each[None, :4], canvas), whole), float(each[4])) for each in found]
     return [{**_named(box), "score": score} for rows, score in placed for box in rows]
+
+
+def boxes_in_source(radiograph: Row) -> list[Row] | None:
+    """Boxes of a radiograph's row in pixels of its source file; None where it was not decoded."""
+    if radiograph["scale_x"] is None:
+        return None
+    boxes = radiograph["boxes"] or []
+    placed = restore_boxes(np.array(corners(boxes), dtype=np.float64), canvas_of(radiograph))
+    return [{**_named(box), "kind": each["kind"]} for each, box in zip(boxes, placed, strict=True)]
 
 
 def _kinds(source: str, boxes: F64, radiograph: Row) -> list[str]:

@@ -24,7 +24,7 @@ from resources.stage_config import config_schema
 from resources.stage_run import StageRun, Store, stage_run, upstream_settings
 from resources.unchanged import unchanged
 
-VERSION = "1"
+VERSION = "2"
 SHOWN = ("pointing", "cl_10", "energy", "ap_10", "froc_1", "aupro", "dice")
 KINDS = {"arm": "string", "seed": "int", "measure": "string"} | dict.fromkeys(
     ("value", "low", "high", "centre", "centre_difference_low", "heatmap", "heatmap_difference_low", "random"), "float"

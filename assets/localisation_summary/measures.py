@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from assets.localisation.boxes import box_rows
+from assets.localisation.measured import SHARES
 from assets.localisation.rows import corners
 from assets.localisation_summary.curves import RATES, Detections, average_precision, froc
 from assets.localisation_summary.matching import Found, Outcomes, matched
@@ -50,10 +51,12 @@ def measured(rows: pa.Table, cohort: Cohort, settings: SummarySettings) -> dict[
     """Each measure of an arm on all patients and on each resample, (R + 1,); NaN where it is not defined.
 
     `cl_10` is the share of the boxes that the surest region of their radiograph's map overlaps by 0.1 or more, whatever
-    the threshold; `iobb_10` asks for the share of that region that lies in the box. All others hold the threshold:
-    `cl_any_10` is the share of the boxes that any detection overlaps, `ap_10` and
-    `froc_1` (false detections a radiograph) are of all detections together, `false_positives` are detections a
-    radiograph that overlap no box. `dice_all` counts normal radiographs, too. The others are means over radiographs.
+    the threshold; `cl_10_area` is its mean over thresholds from 0.1 to 0.9 of each map's own maximum, `cl_10_variation`
+    its standard deviation over them by its mean: low is steady. `iobb_10` asks for the share of that region that lies
+    in the box. All others hold the threshold: `cl_any_10` is the share of the boxes that any detection overlaps,
+    `ap_10` and `froc_1` (false detections a radiograph) are of all detections together, `false_positives` are
+    detections a radiograph that overlap no box. `dice_all` counts normal radiographs, too. The others are means over
+    radiographs.
 
     Args:
         rows: of one arm and seed, in the order of the cohort.
@@ -70,7 +73,13 @@ def measured(rows: pa.Table, cohort: Cohort, settings: SummarySettings) -> dict[
         "dice": _mean(rows["dice"], cohort.drawn, cohort),
         "dice_all": _mean(rows["dice"], np.ones_like(cohort.drawn), cohort),
     }
-    return {**by_box, **means, **overlap, **_together(rows, cohort, settings)}
+    return {
+        **by_box,
+        **_steadiness(rows["iou_by_share"], cohort),
+        **means,
+        **overlap,
+        **_together(rows, cohort, settings),
+    }
 
 
 def _share_of_boxes(overlaps: pa.ChunkedArray, level: float, cohort: Cohort) -> F64:
@@ -79,6 +88,19 @@ def _share_of_boxes(overlaps: pa.ChunkedArray, level: float, cohort: Cohort) -> 
     reached = pc.list_flatten(lists).to_numpy() >= level
     hits, boxes = (_summed(parents, each, len(lists)) for each in (reached, np.ones(len(parents))))
     return ratio(hits, boxes, cohort.patients, cohort.weights)
+
+
+def _steadiness(overlaps: pa.ChunkedArray, cohort: Cohort) -> dict[str, F64]:
+    lists = overlaps.combine_chunks()
+    parents = pc.list_parent_indices(lists).to_numpy()
+    reached = pc.list_flatten(pc.list_flatten(lists)).to_numpy().reshape(-1, len(SHARES)) >= LEVELS[0]
+    boxes = _summed(parents, np.ones(len(parents)), len(lists))
+    by_share = [_summed(parents, column, len(lists)) for column in reached.T]
+    curve = np.stack([ratio(hits, boxes, cohort.patients, cohort.weights) for hits in by_share], axis=1)
+    mean, spread = curve.mean(axis=1), curve.std(axis=1)
+    area = np.trapezoid(curve, SHARES, axis=1) / (SHARES[-1] - SHARES[0])
+    variation = np.divide(spread, mean, out=np.full(len(mean), np.nan), where=mean > 0)
+    return {"cl_10_area": area, "cl_10_variation": variation}
 
 
 def _mean(values: pa.ChunkedArray, counted: Mask, cohort: Cohort) -> F64:

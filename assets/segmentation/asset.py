@@ -90,8 +90,11 @@ def _rejection(masks: RowMasks) -> str:
     return "no two lungs were found; supply a mask for this row"
 
 
-def _loader(run: StageRun, segmenter: Row) -> Load:
-    """The networks, loaded for the first row that is computed: where all are reused, never."""
+def loader(run: StageRun, segmenter: Row) -> Load:
+    """Loads the networks of a segmenter's row when they are first asked for: where all rows are reused, never.
+
+    What it returns gives None for a segmenter that is set aside, and raises CorruptArtifact where it cannot be used.
+    """
 
     @cache
     def load() -> Segmenters | None:
@@ -147,7 +150,7 @@ def planned_masks(run: StageRun, settings: SegmentationSettings) -> Planned:
     sources = run.ok_table("radiographs", run.partition, [*CARRIED, "key", "artifact", "artifact_digest"])
     segmenter = run.model("lung_segmenter")
     made_by = [segmenter["key"], segmenter["artifact_digest"]] if segmenter["status"] == "ok" else ["none"]
-    load, gate = _loader(run, segmenter), _gate(segmenter, settings)
+    load, gate = loader(run, segmenter), _gate(segmenter, settings)
     decisive = settings.model_dump(exclude={"share_set_aside"})
     return Planned(
         row_keys(run.stage, run.version, decisive, [sources["key"].to_pylist(), *made_by, *_parts(sources, segmenter)]),

@@ -22,9 +22,9 @@ def score(
     prepare()
     import dagster as dg
 
+    from assets.image_scores.overlay import NOTICE
     from pipelines.environments import resources
     from pipelines.new_images.lent import lent
-    from pipelines.new_images.overlay import NOTICE
     from pipelines.new_images.scoring import score_images
     from resources.arrays import CorruptArtifact
     from resources.home import store_url

@@ -22,6 +22,7 @@ SCHEMAS = {
     "shortcut_audit": tables.SHORTCUTS,
     "evaluation": tables.EVALUATION,
     "localisation_summary": tables.LOCALISATION_SUMMARY,
+    "image_scores": tables.IMAGE_SCORES,
     "leak_control": tables.LEAK_CONTROL,
     "registration_report": tables.REGISTRATION_REPORT,
     "study_table": tables.STUDY_TABLE,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from assets.alignments import is_peer
-from assets.evaluation.choice import decided
+from assets.evaluation.choice import decided, validation_areas
 from pipelines.borrowing import MODELS, BorrowingError, lent_generation
 from pipelines.settings import STAGE_SETTINGS
 from pipelines.versions import VERSIONS
@@ -99,11 +99,7 @@ def _chosen(
     if not asked:
         there = ", ".join(f"{row['arm']} seed {row['seed']}" for row in trained)
         raise BorrowingError(f"{cohort} has no translator of that arm and seed; it has: {there or 'none'}")
-    areas = {
-        (row["arm"], row["seed"]): row["auc"]
-        for row in evaluated
-        if row["chosen"] and row["split"] == "validation" and row["auc"] is not None
-    }
+    areas = validation_areas(evaluated)
     # Of equals, and where validation has not enough patients, the first.
     return max(asked, key=lambda row: areas.get((row["arm"], row["seed"]), -math.inf))
 

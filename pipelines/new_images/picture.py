@@ -1,11 +1,11 @@
 """Overlays of scored images: the map carried from its frame to the canvas, and from there to the file's own pixels."""
 
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 
-import numpy as np
-
+from assets.image_scores.asset_view import View
+from assets.image_scores.overlay import full_scale, on_source, overlay, score_line
 from assets.images import F32
 from assets.pairing.asset_frames import FRAME_COLUMNS, FRAME_STAGES
 from assets.pairing.chosen_frames import rows_of
@@ -19,17 +19,10 @@ from assets.radiographs.geometry import Canvas
 from assets.radiographs.photometric import apply_window, robust_window
 from assets.radiographs.settings import RadiographSettings
 from assets.registration.settings import RegistrationSettings
-from assets.scoring.anomaly_map import smooth_in_lung
-from assets.scoring.native import native_map
 from assets.scoring.settings import ScoringSettings
-from assets.translation.arms import parse_arm
 from pipelines.new_images.bench import Bench
 from pipelines.new_images.lent import Row
-from pipelines.new_images.overlay import on_source, overlay
 from resources.manifests import read_artifact
-
-# Share of the lungs' pixels that are drawn in full color where nothing tells what normal lungs look like.
-BRIGHTEST = 0.998
 
 
 @dataclass
@@ -62,7 +55,8 @@ class Painter:
         values, lungs = self._on_canvas(radiograph["radiograph_id"], scored)
         shown = on_source(values, canvas, pixels.shape)
         outline = on_source(lungs, canvas, pixels.shape)
-        picture = overlay(image, shown, outline, _full(values, lungs), _told(scored, score, threshold))
+        told = score_line(scored["arm"], scored["seed"], score, threshold)
+        picture = overlay(image, shown, outline, full_scale([values], [lungs]), told)
         if not self._made:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._made = True
@@ -71,16 +65,11 @@ class Painter:
         return path
 
     def _on_canvas(self, radiograph_id: str, scored: Row) -> tuple[F32, F32]:
-        """Map, smoothed for display, and lungs (S, S) on the radiograph's canvas."""
         run = self.bench.open("anomaly_maps")
-        read = partial(read_artifact, run.store)
         tables = [run.ok_table(stage, columns=FRAME_COLUMNS[stage]) for stage in FRAME_STAGES]
         rows = FrameRows(*(rows_of(table, [radiograph_id])[0] for table in tables))
-        arrays = read(scored)
         sigma = self.bench.settings(run, ScoringSettings).display_sigma
-        smooth = smooth_in_lung(arrays["map"].astype(np.float32), arrays["lungs"], sigma)
-        native = native_map(parse_arm(scored["arm"]).alignment, smooth, rows, self._registration, read)
-        return native, (read(rows.lungs)["lungs"] > 0).astype(np.float32)
+        return View(run.store, self._registration, sigma).on_canvas(scored, rows)
 
     @cached_property
     def _registration(self) -> Registration:
@@ -92,13 +81,3 @@ class Painter:
             RegistrationSettings.model_validate_json(model["settings"]),
             (model["roughness_typical"], model["roughness_limit"]),
         )
-
-
-def _full(values: F32, lungs: F32) -> float:
-    inside = values[lungs > 0]
-    return max(float(np.quantile(inside, BRIGHTEST)) if inside.size else 0.0, 1e-6)
-
-
-def _told(scored: Row, score: float, threshold: float | None) -> str:
-    limit = "no threshold" if threshold is None else f"threshold {threshold:.4g}"
-    return f"{scored['arm']} seed {scored['seed']}: score {score:.4g}, {limit}"

@@ -1,8 +1,9 @@
 """A cohort's scores as one documented Parquet file, on any fsspec URL."""
 
+from assets.image_scores.columns import MEANING
 from pipelines.outside.export_files import lies_in
 from pipelines.outside.export_notice import ExportError, Mark, readme, require_own
-from pipelines.outside.scores import MEANING, score_table
+from pipelines.outside.scores import score_table
 from resources.manifests import table_bytes
 from resources.object_store import ObjectStore
 
@@ -15,8 +16,6 @@ def export_scores(
     cohort: str,
     split: str | None = None,
     citation: str = "",
-    *,
-    detect: bool = True,
 ) -> dict[str, int]:
     """Write scores.parquet, what its columns mean and what it was made from; an earlier one is replaced.
 
@@ -26,21 +25,20 @@ def export_scores(
         cohort: the cohort's name.
         split: validation or test; both by default.
         citation: what the README tells to cite.
-        detect: see `score_table`.
 
     Returns:
         How many rows and images there are, and how many of these have a score.
 
     Raises:
         ExportError: the folder holds something else, or lies in the store.
-        FileNotFoundError: a stage has not run yet.
-        ValueError: the split is not scored.
+        FileNotFoundError: the stage `image_scores` has not run yet.
+        ValueError: the split is not scored, or what the scores were made from has changed.
     """
     if lies_in(target, store):
         raise ExportError("the folder lies in the store, where only stages write; give another one")
     mark = Mark(cohort=cohort, format="scores", alignment="none", split=split)
     require_own(target, mark, target.find(""))
-    table, manifests = score_table(store, cohort, split, detect=detect)
+    table, manifests = score_table(store, cohort, split)
     rows = table.select(["row", "status"]).to_pylist()
     counts = {
         "rows": table.num_rows,

@@ -20,7 +20,7 @@ _POSITION = [stage.name for stage in STAGES].index(TRANSLATOR)
 # They hold nobody up at the end, and what a round brings changes little in them.
 AT_THE_END = ("leak_control",)
 # A study's table is made without them; the learned peers are trained before the translators, where those need them.
-LEFT_OUT = ("registration_peers", "registration_report")
+LEFT_OUT = ("image_scores", "registration_peers", "registration_report")
 AFTER = [stage for stage in STAGES[_POSITION + 1 :] if stage.name not in (*AT_THE_END, *LEFT_OUT)]
 LAST = [stage for stage in STAGES if stage.name in AT_THE_END]
 

@@ -1,5 +1,6 @@
 """Phantoms small enough for the laws of the leak control."""
 
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -31,3 +32,15 @@ def phantom(index: int) -> Phantom:
 def frame_of(index: int = 0) -> ReferenceFrame:
     """The lungs of a phantom as reference."""
     return reference_frame(phantom(index).lungs, PrealignmentSettings())
+
+
+@dataclass(frozen=True)
+class Seeing:
+    """A segmenter that is sure of these lungs."""
+
+    lungs: U8
+
+    def probabilities(self, image: F32) -> F32:
+        assert image.shape == self.lungs.shape
+        one = np.stack([(self.lungs == label).astype(np.float32) for label in (1, 2)])
+        return np.stack([one, one])

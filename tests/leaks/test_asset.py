@@ -1,19 +1,27 @@
 """The stage itself on stored phantoms: which masks are compared, by what, and what a cohort may lack."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 
+from assets.images import F32
+from assets.leaks import asset_variants, variants
 from assets.leaks.asset import leak_control
-from assets.tables import LEAK_CONTROL
+from assets.leaks.brought import Brought, bring
+from assets.pairing.frames import U8
+from assets.segmentation.settings import SegmentationSettings
+from assets.tables import LEAK_CONTROL, LUNG_SEGMENTER
 from assets.translation.generator import build_generator
 from assets.translation.presets import resolved
 from assets.translation.settings import TranslationSettings
 from assets.translation.stored import named_weights
 from resources.arrays import Arrays
-from resources.manifests import Place, read_manifest
+from resources.manifests import Place, publish, read_manifest, require_current
 from tests.leaks.stored_cohort import FILES, SIDE, StoredCohort, person
 
 STAGE = "leak_control"
@@ -96,6 +104,73 @@ def test_masks_that_many_lack_are_left_out_with_the_reason(tmp_path: Path, monke
     assert (row["status"], row["missing"]) == ("rejected", 6)
     assert row["reason"].startswith("only 0 of 6 abnormal test radiographs have such a mask")
     assert rows["used", "pca_mean"]["positives"] == 6
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A segmenter that takes all that is dark for lung."""
+
+    def of(self, patient: str) -> "Threshold":
+        assert len(patient) == 24
+        return self
+
+    def probabilities(self, image: F32) -> F32:
+        dark = (image < 0.35).astype(np.float32)
+        dark[:4] = dark[-4:] = 0
+        dark[:, :4] = dark[:, -4:] = 0
+        right = np.zeros_like(dark)
+        right[:, : dark.shape[1] // 2] = 1
+        return np.stack([np.stack([dark * right, dark * (1 - right)])] * 2)
+
+
+def with_segmenter(cohort: StoredCohort, monkeypatch: pytest.MonkeyPatch) -> StoredCohort:
+    monkeypatch.setattr(asset_variants, "loader", lambda run, row: Threshold)
+    row = dict.fromkeys(LUNG_SEGMENTER.names) | {"key": "s", "status": "ok"}
+    table = pa.Table.from_pylist([row], schema=LUNG_SEGMENTER)
+    publish(cohort.store, Place("lung_segmenter", "phantom"), table, {"parents": {}})
+    return cohort
+
+
+def test_the_cohorts_own_segmenter_is_another_mask_where_it_drew_none_of_those_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = ["used", "trained"]
+    without = StoredCohort(tmp_path / "without", PEOPLE).use(monkeypatch)
+    assert {variant for variant, _ in controlled(without, variants=wanted)} == {"used"}
+    cohort = StoredCohort(tmp_path / "store", PEOPLE).use(monkeypatch)
+    rows = controlled(with_segmenter(cohort, monkeypatch), variants=wanted)
+    assert {variant for variant, _ in rows} == {"used", "trained"}
+    assert rows["trained", "pca_mean"]["difference"] is not None
+    assert "lung_segmenter@phantom" in cohort.pointer(STAGE)["parents"]
+    masks = Place("lung_masks", "phantom/0")
+    table = require_current(cohort.store, masks)[1]
+    names = pa.array(["trained"] * table.num_rows, pa.string())
+    table = table.set_column(table.schema.get_field_index("mask_source"), "mask_source", names)
+    publish(cohort.store, masks, table, {"parents": {}, "settings": SegmentationSettings().model_dump()})
+    assert {variant for variant, _ in controlled(cohort, variants=wanted)} == {"used"}
+
+
+def test_a_mask_that_cannot_align_many_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def marked(lungs: U8) -> U8:
+        hull = lungs.copy()
+        hull[0, 0] = 1
+        return hull
+
+    def refused(image: F32, lungs: U8, *arguments: Any) -> Brought:  # noqa: ANN401 (passed on)
+        if lungs[0, 0]:
+            raise ValueError("the canvas is too small")
+        return bring(image, lungs, *arguments)
+
+    monkeypatch.setattr(variants, "convex", marked)
+    monkeypatch.setattr(asset_variants, "bring", refused)
+    cohort = StoredCohort(tmp_path / "store", PEOPLE).use(monkeypatch)
+    rows = controlled(cohort, variants=["used", "convex"])
+    (told,) = [line for line in capfd.readouterr().err.splitlines() if "no variant" in line]
+    # Training normals and all of test.
+    assert told.endswith("24 of 24 radiographs have no variant convex: the canvas is too small")
+    assert {variant for variant, _ in rows} == {"used"}
 
 
 def test_pbtseg_is_asked_where_it_is_wanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,3 +1,5 @@
+from typing import cast
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,7 +10,8 @@ from assets.leaks.variants import Lungs, convex
 from assets.segmentation.quality import dice, solidity
 from assets.segmentation.settings import SegmentationSettings
 from assets.segmentation.sources import RowMasks
-from tests.leaks.leak_scenes import U8, phantom
+from assets.segmenter.trained import TrainedSegmenter
+from tests.leaks.leak_scenes import U8, Seeing, phantom
 
 OPEN = SegmentationSettings(smoothing_radius=0.0)
 
@@ -94,6 +97,17 @@ def test_nothing_is_cut_out_where_no_lesion_is_known() -> None:
     healthy = known(0).variant("lesion_cut")
     assert healthy is not None
     assert dice(healthy, phantom(0).lungs) > 0.97
+
+
+def test_the_networks_mask_is_cleaned_and_without_a_network_there_is_none() -> None:
+    drawn = phantom(1)
+    network = cast("TrainedSegmenter", Seeing(drawn.lungs))
+    lungs = Lungs(drawn.lungs, RowMasks(drawn.image, None, network, OPEN))
+    found = lungs.variant("trained")
+    assert found is not None
+    assert found is lungs.masks.trained
+    assert dice(found, drawn.lungs) > 0.97
+    assert Lungs(drawn.lungs, RowMasks(drawn.image, drawn.lungs, None, OPEN)).variant("trained") is None
 
 
 @pytest.mark.parametrize("name", ["supplied", "exact", "lesion_cut"])

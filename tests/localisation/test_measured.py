@@ -5,7 +5,7 @@ import numpy.typing as npt
 import pytest
 
 from assets.localisation.boxes import box_rows, boxes_mask
-from assets.localisation.measured import measure
+from assets.localisation.measured import SHARES, measure
 from assets.localisation.settings import LocalisationSettings
 from assets.localisation.truth import Truth, normal_truth, truth_of
 from assets.tables import LOCALISATION, LOCALISED
@@ -34,9 +34,19 @@ def test_a_map_of_the_boxes_finds_them_all() -> None:
     np.testing.assert_array_equal(found["surest"], found["detections"][:1])
     assert (found["iou"], found["iou_any"], found["iobb"]) == ([1.0, 0.0], [1.0, 1.0], [1.0, 0.0])
     assert (found["pointing"], found["energy"], found["box_pixel_auc"]) == (1.0, 1.0, 1.0)
+    assert found["iou_by_share"] == [[1.0] * len(SHARES), [0.0] * len(SHARES)]
     assert found["contrast"] > 100
     assert "dice" not in found
     assert "pixel_auc" not in found
+
+
+def test_a_map_that_is_low_around_its_box_finds_it_only_where_it_is_cut_high() -> None:
+    halo = np.where(LUNGS, np.float32(0.45), np.float32(0)).astype(np.float32)
+    found = measure(np.maximum(halo, drawn(BOXES[:1])), truth(), LUNGS, None, PLAIN)
+    overlaps = np.array(found["iou_by_share"])
+    assert (overlaps[0, :4] < 0.1).all()
+    assert (overlaps[0, 4:] == 1).all()
+    assert found["iou"][0] == overlaps[0, SHARES.index(PLAIN.relative_threshold)]
 
 
 def test_a_map_beside_the_boxes_finds_none() -> None:
@@ -48,6 +58,7 @@ def test_a_map_that_is_zero_is_at_chance_and_detects_nothing() -> None:
     found = measure(np.zeros(SHAPE, np.float32), truth(), LUNGS, 0.1, PLAIN)
     assert len(found["detections"]) == len(found["surest"]) == 0
     assert (found["iou"], found["iou_any"], found["iobb"]) == ([0, 0], [0, 0], [0, 0])
+    assert found["iou_by_share"] == [[0.0] * len(SHARES)] * 2
     assert found["pointing"] == found["energy"] == found["area_share"]
     assert (found["box_pixel_auc"], found["smoothness"]) == (0.5, None)
 

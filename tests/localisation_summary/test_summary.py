@@ -1,5 +1,6 @@
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -224,3 +225,25 @@ def test_the_worst_misses_come_first_by_what_their_area_would_get() -> None:
     assert list(worst) == [ARM]
     assert [int(row["radiograph_id"], 16) for row in worst[ARM]] == [2, 3, 0]
     assert {row["seed"] for row in worst[ARM]} == {0}
+
+
+def test_localisation_over_thresholds_has_an_area_and_a_variation() -> None:
+    steady, early = [[0.5] * 9], [[0.5] * 3 + [0.0] * 6]
+    rows = [
+        measured(arm, number, iou_by_share=by_share)
+        for arm, by_share in ((ARM, steady), (CENTRE, early))
+        for number in range(4)
+    ]
+    summary = found(rows)
+    assert summary[ARM, 0, "cl_10_area"]["value"] == 1.0
+    assert summary[ARM, 0, "cl_10_variation"]["value"] == 0.0
+    # Found up to the third of nine thresholds, and half of the way to the fourth.
+    assert summary[CENTRE, 0, "cl_10_area"]["value"] == pytest.approx(2.5 / 8)
+    assert summary[CENTRE, 0, "cl_10_variation"]["value"] == pytest.approx(np.sqrt(2))
+
+
+def test_nothing_found_at_any_threshold_has_no_variation() -> None:
+    rows = [measured(arm, 1, hit=False, iou_by_share=[[0.0] * 9]) for arm in (ARM, CENTRE)]
+    summary = found(rows)
+    assert summary[ARM, 0, "cl_10_area"]["value"] == 0.0
+    assert (ARM, 0, "cl_10_variation") not in summary

@@ -28,6 +28,7 @@ NAMES = [
     "shortcut_audit",
     "evaluation",
     "localisation_summary",
+    "image_scores",
     "leak_control",
     "registration_report",
 ]

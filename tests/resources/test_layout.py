@@ -20,6 +20,8 @@ DIGEST = "0123456789abcdef" * 4
         (f"artifacts/01/{DIGEST[:32]}.safetensors", "artifact"),
         ("pictures/maps-it_dpr-cut-seed-0.png", "picture"),
         (f"sharpness/{DIGEST[:32]}.json", "cache"),
+        (f"overlays/{DIGEST[:32]}.png", "record"),
+        ("overlays/made.json", "record"),
         ("descriptors/07.safetensors", "record"),
         (".CURRENT.json.0123", "temporary"),
         ("artifacts/01/.x.safetensors.0123", "temporary"),

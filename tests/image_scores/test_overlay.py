@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from assets.image_scores.overlay import NOTICE, cropped, full_scale, on_source, overlay, score_line
 from assets.radiographs.geometry import fit_canvas, place
-from pipelines.new_images.overlay import NOTICE, on_source, overlay
 
 
 @given(width=st.integers(25, 120), height=st.integers(25, 120), size=st.sampled_from([32, 64, 96]))
@@ -51,3 +51,32 @@ def test_a_narrower_picture_gives_the_notice_more_lines() -> None:
     narrow = overlay(blank[:, :60], blank[:, :60], blank[:, :60], 1.0, "caption").shape[0]
     assert narrow > wide
     assert "Research use only" in NOTICE
+
+
+@given(
+    x=st.floats(-0.4, 20),
+    y=st.floats(-0.4, 20),
+    width=st.floats(1, 12),
+    height=st.floats(1, 12),
+)
+@settings(deadline=None, max_examples=40)
+def test_what_is_cropped_is_what_the_image_covers(x: float, y: float, width: float, height: float) -> None:
+    canvas = np.arange(32 * 32, dtype=np.float32).reshape(32, 32)
+    part = cropped(canvas, (x, y, width, height))
+    assert abs(part.shape[0] - height) <= 1
+    assert abs(part.shape[1] - width) <= 1
+    assert part[0, 0] == canvas[round(y), round(x)]
+
+
+def test_full_color_is_what_few_lung_pixels_exceed_and_never_nothing() -> None:
+    values = np.linspace(0, 1, 10_000, dtype=np.float32).reshape(100, 100)
+    lungs = np.ones_like(values)
+    lungs[50:] = 0
+    assert full_scale([values], [lungs]) == pytest.approx(0.499, abs=0.001)
+    assert full_scale([values, 2 * values], [lungs, lungs]) > 0.9
+    assert full_scale([values], [np.zeros_like(values)]) == full_scale([0 * values], [lungs]) == 1e-6
+
+
+def test_what_an_overlay_says() -> None:
+    assert score_line("it_dpr/cut", 1, 0.25, None) == "it_dpr/cut seed 1: score 0.25, no threshold"
+    assert score_line("it_dpr/cut", 1, 0.25, 0.5).endswith("score 0.25, threshold 0.5")

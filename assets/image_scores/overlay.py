@@ -1,5 +1,7 @@
 """An anomaly map over its radiograph, in the radiograph's own pixels."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -11,6 +13,8 @@ from assets.radiographs.geometry import Canvas
 NOTICE = "Research use only. Not a medical device: it may not guide the care of a patient."
 LINE = 14
 MARGIN = 4
+# Share of the lungs' pixels that are drawn in full color where nothing tells what normal lungs look like.
+BRIGHTEST = 0.998
 
 
 def on_source(canvas_map: F32, canvas: Canvas, shape: tuple[int, int]) -> F32:
@@ -30,6 +34,38 @@ def on_source(canvas_map: F32, canvas: Canvas, shape: tuple[int, int]) -> F32:
     places = np.meshgrid(x, y)
     found = cv2.remap(np.ascontiguousarray(canvas_map), *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(found, dtype=np.float32)
+
+
+def cropped(picture: F32, frame: tuple[float, float, float, float]) -> F32:
+    """The part of a canvas that its image covers.
+
+    Args:
+        picture: (S, S).
+        frame: x, y, width, height of the image, canvas px.
+
+    Returns:
+        (h, w), at least a pixel a side.
+    """
+    x, y, width, height = frame
+    left, top = max(0, round(x)), max(0, round(y))
+    return picture[top : max(top + 1, round(y + height)), left : max(left + 1, round(x + width))]
+
+
+def full_scale(maps: Sequence[F32], lungs: Sequence[F32]) -> float:
+    """Value that is drawn in full color: few of the lungs' pixels exceed it; above 0.
+
+    Args:
+        maps: (S, S) each.
+        lungs: (S, S) each; above 0 is lung.
+    """
+    inside = np.concatenate([values[mask > 0] for values, mask in zip(maps, lungs, strict=True)])
+    return max(float(np.quantile(inside, BRIGHTEST)) if inside.size else 0.0, 1e-6)
+
+
+def score_line(arm: str, seed: int, score: float, threshold: float | None) -> str:
+    """What an overlay says of its image."""
+    limit = "no threshold" if threshold is None else f"threshold {threshold:.4g}"
+    return f"{arm} seed {seed}: score {score:.4g}, {limit}"
 
 
 def overlay(image: F32, anomaly: F32, lungs: F32, full: float, caption: str) -> RGB:
