@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 
+from assets.alignments import Alignment
 from assets.localisation.asset_maps import ArmMaps
 from assets.localisation.detection import detect
 from assets.localisation.rows import detections_in_source
@@ -12,7 +13,7 @@ from assets.pairing.frame_boxes import Registration
 from assets.pairing.frames import FrameRows, Row, frame_key
 from assets.scoring.anomaly_map import smooth_in_lung
 from assets.scoring.native import NativeGrid, carried_back, native_grid
-from assets.translation.arms import Alignment, parse_arm
+from assets.translation.arms import parse_arm
 from resources.arrays import CorruptArtifact
 from resources.manifests import read_artifact
 from resources.stage_run import StageRun

@@ -5,7 +5,7 @@ from typing import Any
 from assets.tables import TRANSLATOR_QUALITY
 from assets.translation.checkpoints import Record
 from assets.translation.ending import best_of
-from assets.translation.stored import named_weights, table_of
+from assets.translation.stored import BACK, named_weights, table_of
 from assets.translation.training import Trained
 from resources.incremental import Outcome
 
@@ -30,7 +30,12 @@ def outcome(trained: Trained, columns: dict[str, Any], *, best: bool) -> Outcome
             "checks_columns": checks[0],
             **quality(measured),
         },
-        {**named_weights(trained.weights), "history": history[1], "checks": checks[1]},
+        {
+            **named_weights(trained.weights),
+            **named_weights(trained.back or {}, BACK),
+            "history": history[1],
+            "checks": checks[1],
+        },
     )
 
 

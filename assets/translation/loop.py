@@ -91,6 +91,11 @@ class Loop:
         """What translates: the best by validation where that ends a training, else the newest."""
         return copied(self.progress.best or self._weights())
 
+    def final_back(self) -> Weights | None:
+        """The newest generator from normal to abnormal; None where there is none, or where another step's best counts."""
+        back = self.translator.networks.get("to_abnormal")
+        return None if back is None or self.progress.best else copied(dict(back.state_dict()))
+
     def _weights(self) -> Weights:
         return self.average.weights if self.average else dict(self.translator.to_normal.state_dict())
 

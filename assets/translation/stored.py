@@ -10,17 +10,19 @@ from torch import Tensor
 from assets.images import F32
 
 Arrays = dict[str, npt.NDArray[np.float32]]
-_WEIGHT = "weights."
+WEIGHTS = "weights."
+# Of the generator from normal to abnormal, where a method has one.
+BACK = "back."
 
 
-def named_weights(weights: Mapping[str, Tensor]) -> Arrays:
+def named_weights(weights: Mapping[str, Tensor], prefix: str = WEIGHTS) -> Arrays:
     """Weights as arrays of an artefact."""
-    return {_WEIGHT + name: value.detach().cpu().float().numpy() for name, value in weights.items()}
+    return {prefix + name: value.detach().cpu().float().numpy() for name, value in weights.items()}
 
 
-def weights_of(arrays: Mapping[str, npt.NDArray[np.float32]]) -> dict[str, Tensor]:
-    """A translator's weights from its artefact."""
-    return {name[len(_WEIGHT) :]: torch.from_numpy(value) for name, value in arrays.items() if name.startswith(_WEIGHT)}
+def weights_of(arrays: Mapping[str, npt.NDArray[np.float32]], prefix: str = WEIGHTS) -> dict[str, Tensor]:
+    """A translator's weights from its artefact; empty where it holds none of that prefix."""
+    return {name[len(prefix) :]: torch.from_numpy(value) for name, value in arrays.items() if name.startswith(prefix)}
 
 
 def table_of(records: Sequence[Mapping[str, float]]) -> tuple[list[str], F32]:

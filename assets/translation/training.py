@@ -35,6 +35,8 @@ class Trained:
         seconds: spent, over all resumptions.
         images_per_second: images of both domains a second of stepping.
         waited: seconds of stepping in which no batch was ready.
+        back: of the generator from normal to abnormal, as it ended; None where the method has none, or where `weights`
+            are those of an earlier step.
     """
 
     weights: Weights
@@ -45,6 +47,7 @@ class Trained:
     seconds: float
     images_per_second: float
     waited: float
+    back: Weights | None = None
 
 
 def train(
@@ -104,6 +107,7 @@ def train(
         seconds=spent.seconds,
         images_per_second=2 * plan.batch * progress.step / max(spent.stepping, 1e-9),
         waited=spent.waited,
+        back=loop.final_back(),
     )
 
 

@@ -1,11 +1,12 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import torch
 
 from assets.translation.asset_outcome import outcome, spoken
 from assets.translation.ending import Stopped
-from assets.translation.stored import records_of, weights_of
+from assets.translation.stored import BACK, records_of, weights_of
 from assets.translation.training import Trained
 from assets.translation.watch import VALIDATION_AUC
 
@@ -36,6 +37,16 @@ def test_row_holds_the_measurement_of_the_weights_that_are_kept() -> None:
     # Without a finite AUC there is no best, and the newest weights are kept.
     assert kept([math.nan, math.nan], best=True) == 1 / 8
     assert kept([], best=True) is None
+
+
+def test_the_way_back_is_kept_where_a_method_has_one() -> None:
+    one_way = outcome(trained([]), {}, best=False).arrays
+    both = outcome(replace(trained([]), back={"w": torch.zeros(2)}), {}, best=False).arrays
+    assert one_way is not None
+    assert both is not None
+    assert weights_of(one_way, BACK) == {}
+    assert torch.equal(weights_of(both, BACK)["w"], torch.zeros(2))
+    assert torch.equal(weights_of(both)["w"], torch.ones(2))
 
 
 def test_no_measurement_makes_an_empty_table() -> None:
