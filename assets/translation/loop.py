@@ -92,7 +92,7 @@ class Loop:
         return copied(self.progress.best or self._weights())
 
     def final_back(self) -> Weights | None:
-        """The newest generator from normal to abnormal; None where there is none, or where another step's best counts."""
+        """The newest generator from normal to abnormal; None where there is none, or where an earlier step counts."""
         back = self.translator.networks.get("to_abnormal")
         return None if back is None or self.progress.best else copied(dict(back.state_dict()))
 
