@@ -171,7 +171,8 @@ def _phantom_tasks(run: StageRun, declaration: CohortDeclaration, settings: Radi
                 settings.test_share,
                 settings.validation_share,
                 settings.split_seed,
-                **settings.fold_choice,
+                folds=settings.folds,
+                fold=settings.fold,
             ),
             "file_digest": key,
         }

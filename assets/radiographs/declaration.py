@@ -90,8 +90,11 @@ class CohortDeclaration(BaseModel):
     chexmask: CheXmask | None = Field(
         default=None, description="run-length encoded lung masks of a published table, joined by file name"
     )
-    rows: str | None = Field(
-        default=None, description="text file below the root: one image path a line, only these are used"
+    rows: str | None = Field(default=None, description="text file below the root, one image path a line")
+    rows_for: Literal["all", "held_out"] = Field(
+        default="all",
+        description="all: only the images of `rows` are used; held_out: all images are used, and only patients whose "
+        "images are all in `rows` can be in test or validation, the others train",
     )
     normal_labels: list[str] = Field(default_factory=list, description="labels of the normal domain")
     abnormal_labels: list[str] = Field(default_factory=list, description="labels of the abnormal domain")
@@ -177,6 +180,8 @@ class CohortDeclaration(BaseModel):
         for folder in self.folders:
             if folder != "." and (problem := path_problem(folder)):
                 return f"folders: {folder!r} {problem}"
+        if self.rows_for == "held_out" and (self.rows is None or self.patient_rule == "header"):
+            return "rows_for is held_out; name the images in rows, and patients by a column or by file names"
         if self.patient_from == "column" and not (self.table and self.columns.patient):
             return "patient_from is column, but columns.patient is not set; name the column"
         return None

@@ -60,7 +60,9 @@ class Planned:
                 settings.test_share,
                 settings.validation_share,
                 settings.split_seed,
-                **settings.fold_choice,
+                may_be_held_out=row.may_be_held_out,
+                folds=settings.folds,
+                fold=settings.fold,
             ),
             "file_digest": self.digests[0] if self.digests else None,
         }

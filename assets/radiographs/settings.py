@@ -76,8 +76,3 @@ class RadiographSettings(BaseModel):
                 f"folds is {self.folds} and fold {self.fold}; take at least 2 folds and one of 0 to folds - 1"
             )
         return self
-
-    @property
-    def fold_choice(self) -> dict[str, int]:
-        """The fold as `assign_split` takes it."""
-        return {"folds": self.folds, "fold": self.fold}

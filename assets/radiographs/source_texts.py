@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from assets.radiographs.declaration import CohortDeclaration, DeclarationError
-from assets.radiographs.table import SourceRow, restrict_rows, rows_of, rows_of_listing, table_of
+from assets.radiographs.table import SourceRow, only_these_held_out, restrict_rows, rows_of, rows_of_listing, table_of
 
 Read = Callable[[str], bytes]
 Names = Callable[[], list[str]]
@@ -39,7 +39,8 @@ def rows_from(
     try:
         rows = rows_of_listing(declaration, names) if table is None else rows_of(declaration, table_of(table))
         if only is not None:
-            rows = restrict_rows(rows, only.decode("utf-8").splitlines())
+            choose = restrict_rows if declaration.rows_for == "all" else only_these_held_out
+            rows = choose(rows, only.decode("utf-8").splitlines())
     except DeclarationError:
         raise
     except Exception as error:

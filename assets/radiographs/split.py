@@ -7,7 +7,14 @@ Split = Literal["train", "validation", "test"]
 
 
 def assign_split(
-    pseudonym: str, test_share: float, validation_share: float, seed: int, *, folds: int = 0, fold: int = 0
+    pseudonym: str,
+    test_share: float,
+    validation_share: float,
+    seed: int,
+    *,
+    may_be_held_out: bool = True,
+    folds: int = 0,
+    fold: int = 0,
 ) -> Split:
     """Split of a patient, from the pseudonym alone.
 
@@ -16,6 +23,7 @@ def assign_split(
         test_share: expected share of patients in test; 1 where nothing is trained. Not looked at with folds.
         validation_share: expected share of patients in validation; with folds, of those outside the fold.
         seed: another seed draws another split.
+        may_be_held_out: whether test and validation are among the splits; otherwise every patient trains.
         folds: parts that the patients are cut into, of which one is test; 0 for none. Over all folds every patient is
             in test exactly once.
         fold: which part is test, 0 to folds - 1.
@@ -32,6 +40,8 @@ def assign_split(
             "that sum to at most 1; lower them"
         )
     draw = _hash(f"split {seed} {pseudonym}") / 2**64
+    if not may_be_held_out:
+        return "train"
     if folds:
         if int(draw * folds) == fold:
             return "test"

@@ -45,6 +45,7 @@ class SourceRow:
         left_lung_mask: the same of the left lung.
         encoded_lungs: run-length encoded masks, or None.
         mask_problem: why a published mask is left out though the radiograph is kept, naming neither file nor patient.
+        may_be_held_out: whether its patient can be in test or validation.
     """
 
     number: int
@@ -64,6 +65,7 @@ class SourceRow:
     left_lung_mask: str | None = field(default=None, repr=False)
     encoded_lungs: EncodedLungs | None = field(default=None, repr=False)
     mask_problem: str | None = None
+    may_be_held_out: bool = True
 
     @property
     def files(self) -> list[tuple[str, str | None]]:
@@ -301,6 +303,26 @@ def restrict_rows(rows: Sequence[SourceRow], lines: Iterable[str]) -> list[Sourc
     Raises:
         DeclarationError: a line names no row.
     """
+    names = _named_images(rows, lines)
+    return [row for row in rows if row.image in names]
+
+
+def only_these_held_out(rows: Sequence[SourceRow], lines: Iterable[str]) -> list[SourceRow]:
+    """All rows; patients with an image that no line of the declaration's `rows` file names are only trained on.
+
+    Args:
+        rows: of the whole table or listing.
+        lines: as for `restrict_rows`.
+
+    Raises:
+        DeclarationError: a line names no row.
+    """
+    names = _named_images(rows, lines)
+    barred = {row.assigned_by for row in rows if row.image not in names}
+    return [replace(row, may_be_held_out=row.assigned_by not in barred) for row in rows]
+
+
+def _named_images(rows: Sequence[SourceRow], lines: Iterable[str]) -> set[str]:
     wanted = {number: line.strip() for number, line in enumerate(lines, start=1) if line.strip()}
     wanted = {number: name for number, name in wanted.items() if not name.startswith("#")}
     known = {row.image for row in rows}
@@ -310,5 +332,4 @@ def restrict_rows(rows: Sequence[SourceRow], lines: Iterable[str]) -> list[Sourc
             f"rows: {len(unknown)} of {len(wanted)} lines name no image of the cohort, the first is line {unknown[0]}; "
             "write image paths as the table does"
         )
-    names = set(wanted.values())
-    return [row for row in rows if row.image in names]
+    return set(wanted.values())

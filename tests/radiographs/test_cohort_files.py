@@ -11,7 +11,7 @@ from assets.radiographs.declaration import CohortDeclaration, parse_declaration
 from assets.radiographs.decode import decode, decode_mask
 from assets.radiographs.geometry import check_mask_size
 from assets.radiographs.settings import RadiographSettings
-from assets.radiographs.table import SourceRow, restrict_rows, rows_of, rows_of_listing, table_of
+from assets.radiographs.table import SourceRow, only_these_held_out, restrict_rows, rows_of, rows_of_listing, table_of
 
 PROJECT = Path(__file__).resolve().parents[2]
 SHIPPED = sorted((PROJECT / "pipelines" / "cohorts").glob("*.yaml"))
@@ -31,7 +31,8 @@ def source_rows(name: str) -> tuple[CohortDeclaration, list[SourceRow]]:
         pytest.skip(f"needs the {name} radiographs; set PSEUDOPAIR_DATA to the folder that holds them")
     rows = rows_of(cohort, table_of((root / str(cohort.table)).read_bytes()))
     if cohort.rows:
-        rows = restrict_rows(rows, (root / cohort.rows).read_text(encoding="utf-8").splitlines())
+        choose = restrict_rows if cohort.rows_for == "all" else only_these_held_out
+        rows = choose(rows, (root / cohort.rows).read_text(encoding="utf-8").splitlines())
     return cohort, rows
 
 
@@ -80,6 +81,7 @@ def test_the_chexmask_example_joins_by_the_column_of_its_source() -> None:
     [
         ("shenzhen", {"normal": 260, "abnormal": 272}),
         ("rsna_view_matched", {"normal": 91, "abnormal": 91}),
+        ("rsna_matched_tests", {"normal": 276, "abnormal": 232, "other": 413}),
         ("tbx11k", {"abnormal": 219}),
         ("nih", {"normal": 2, "abnormal": 324, "other": 329}),
         ("quex", {"normal": 4, "abnormal": 8}),

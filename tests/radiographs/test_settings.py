@@ -37,4 +37,4 @@ def test_a_fold_that_there_is_not_is_refused(folds: int, fold: int) -> None:
 
 def test_with_folds_the_test_share_is_not_looked_at() -> None:
     settings = RadiographSettings(folds=2, fold=1, test_share=0.9, validation_share=0.2)
-    assert settings.fold_choice == {"folds": 2, "fold": 1}
+    assert (settings.folds, settings.fold) == (2, 1)

@@ -99,3 +99,10 @@ def test_a_fold_that_there_is_not_is_refused(folds: int, fold: int) -> None:
         assign_split("p", 0.25, 0.15, 0, folds=folds, fold=fold)
     with pytest.raises(ValueError, match="lower them"):
         assign_split("p", 0.25, 1.0, 0, folds=2, fold=0)
+
+
+@given(pseudonym=st.text(max_size=20), seed=st.integers(0, 3), fold=st.integers(0, 4))
+@settings(deadline=None)
+def test_who_may_not_be_held_out_trains_under_every_split(pseudonym: str, seed: int, fold: int) -> None:
+    assert assign_split(pseudonym, 0.5, 0.5, seed, may_be_held_out=False) == "train"
+    assert assign_split(pseudonym, 0, 0.5, seed, may_be_held_out=False, folds=5, fold=fold) == "train"

@@ -7,7 +7,7 @@ import pytest
 
 from assets.radiographs.declaration import CohortDeclaration, DeclarationError, parse_declaration
 from assets.radiographs.lung_masks import EncodedLungs
-from assets.radiographs.table import restrict_rows, rows_of, rows_of_listing, table_of
+from assets.radiographs.table import only_these_held_out, restrict_rows, rows_of, rows_of_listing, table_of
 
 COLUMNS = {
     "patient": "patient_id", "lung_mask": "lungs", "lesion_mask": "lesion", "boxes": "boxes", "view": "view",
@@ -257,6 +257,26 @@ def test_rows_are_restricted_to_those_named() -> None:
     assert [(row.number, row.image) for row in kept] == [(1, "1.png"), (3, "3.png")]
     with pytest.raises(DeclarationError, match="2 of 3 lines name no image of the cohort, the first is line 2"):
         restrict_rows(rows, ["1.png", "jane.png", "4.png"])
+
+
+def test_patients_with_an_image_that_is_not_named_are_only_trained_on() -> None:
+    lines = ["1.png,normal,p,,,,,,,", "2.png,normal,p,,,,,,,", "3.png,opacity,r,,,,,,,", "4.png,normal,s,,,,,,,"]
+    rows = rows_of(declaration(), csv_of(*lines))
+    kept = only_these_held_out(rows, ["1.png", "3.png"])
+    assert [(row.image, row.may_be_held_out) for row in kept] == [
+        ("1.png", False),
+        ("2.png", False),
+        ("3.png", True),
+        ("4.png", False),
+    ]
+    with pytest.raises(DeclarationError, match="1 of 1 lines name no image"):
+        only_these_held_out(rows, ["5.png"])
+
+
+@pytest.mark.parametrize("change", [{}, {"rows": "rows.txt", "patient_from": "header"}])
+def test_who_is_held_out_must_be_named_and_known(change: dict[str, Any]) -> None:
+    with pytest.raises(DeclarationError, match="rows_for is held_out; name the images in rows"):
+        declaration(rows_for="held_out", **change)
 
 
 def test_without_labels_the_column_is_not_looked_for() -> None:

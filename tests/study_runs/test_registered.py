@@ -11,7 +11,7 @@ from pipelines.study.registered import StudyProblem, fold_cohort, registered
 from resources.catalogue import entry_named
 from resources.studies import study_entries, study_named, study_of
 
-SHIPPED = ["phantom_small", "rsna_opacity", "shenzhen_tb"]
+SHIPPED = ["phantom_small", "rsna_opacity", "rsna_opacity_all", "shenzhen_tb"]
 BASE: dict[str, Any] = {
     "name": "own",
     "kind": "phantom",

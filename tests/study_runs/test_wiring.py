@@ -15,7 +15,7 @@ SPEC = next(iter(defs.resolve_assets_def(TABLE).specs))
 
 def test_the_table_has_a_partition_a_study_and_is_described() -> None:
     assert defs.resolve_assets_def(TABLE).partitions_def == STUDIES
-    assert {"phantom_small", "rsna_opacity", "shenzhen_tb"} <= set(STUDIES.get_partition_keys())
+    assert {"phantom_small", "rsna_opacity", "rsna_opacity_all", "shenzhen_tb"} <= set(STUDIES.get_partition_keys())
     assert (SPEC.code_version, SPEC.owners, SPEC.group_name) == (VERSION, ["team:imaging"], "study")
     assert SPEC.description
     columns = SPEC.metadata["dagster/column_schema"].columns
