@@ -129,11 +129,11 @@ def cohorts() -> None:
     table = Table("cohort", "title", "shards", "problem")
     found = declared()
     for item in found:
-        if not item.variant_of:
+        if not item.is_fold:
             table.add_row(item.name, item.title, str(item.shards), item.problem)
     shown.print(table)
-    if variants := [item.name for item in found if item.variant_of]:
-        shown.print(f"folds of studies, not listed: {len(variants)}, such as {variants[0]}", markup=False)
+    if folds := [item.name for item in found if item.is_fold]:
+        shown.print(f"folds of studies, not listed: {len(folds)}, such as {folds[0]}", markup=False)
     shown.print(f"more folders of cohort files: {COHORTS_VARIABLE}")
 
 

@@ -34,6 +34,7 @@ class Declared:
     shards: int
     problem: str
     variant_of: str = ""
+    is_fold: bool = False
 
 
 def declared() -> list[Declared]:
@@ -44,7 +45,8 @@ def declared() -> list[Declared]:
         title = str(entry.mapping.get("title", ""))
         variant_of = "" if problem else str(entry.mapping.get("variant_of") or "")
         shards = 0 if problem else len(shard_names(entry.mapping))
-        listed.append(Declared(entry.name, title, shards, problem, variant_of))
+        is_fold = bool(variant_of) and entry.mapping.get("settings", {}).get("radiographs", {}).get("folds", 0) > 0
+        listed.append(Declared(entry.name, title, shards, problem, variant_of, is_fold))
     return listed
 
 

@@ -167,8 +167,8 @@ def test_a_cohort_of_the_users_own_is_not_overwritten(
 
 def test_folds_are_told_apart_from_cohorts_that_somebody_declared(folder: Path) -> None:
     registered(str(write(folder / "tried.yaml", STUDY)))
-    variants = {item.name: item.variant_of for item in declared() if item.variant_of}
-    assert variants == dict.fromkeys(["tried-2-0", "tried-2-1", "tried-3-0", "tried-3-1", "tried-3-2"], "own")
+    folds = {item.name: item.variant_of for item in declared() if item.is_fold}
+    assert folds == dict.fromkeys(["tried-2-0", "tried-2-1", "tried-3-0", "tried-3-1", "tried-3-2"], "own")
 
 
 @pytest.mark.parametrize("name", SHIPPED)
