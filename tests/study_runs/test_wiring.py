@@ -43,4 +43,4 @@ def test_a_study_runs_every_stage_in_its_order_but_those_that_its_table_does_not
 
 
 def test_one_shipped_cohort_holds_images_of_another() -> None:
-    assert VARIANTS == {"rsna_matched_tests"}
+    assert sorted(VARIANTS) == ["rsna_matched_tests"]
