@@ -508,7 +508,7 @@ STUDY_TABLE = pa.schema(
         ("alignment", pa.string()),
         ("method", pa.string()),
         ("seed", pa.string()),
-        # How many seeds the row is the mean of.
+        # How many seeds `auc` is the ensemble of: their scores are averaged, which ranks better than any of them.
         ("seeds", pa.int32()),
         # What validation patients chose, each once.
         ("scores", pa.list_(pa.string())),
@@ -518,15 +518,21 @@ STUDY_TABLE = pa.schema(
         ("auc_low", pa.float64()),
         ("auc_high", pa.float64()),
         ("auc_se", pa.float64()),
-        # Of the area over seeds.
+        # Mean of the areas of single seeds, with the interval of patients, and their standard deviation.
+        ("seed_mean", pa.float64()),
+        ("seed_mean_low", pa.float64()),
+        ("seed_mean_high", pa.float64()),
         ("seed_sd", pa.float64()),
         ("average_precision", pa.float64()),
         # At the study's specificity on each fold's own curve; then at the thresholds of validation patients.
         ("sensitivity", pa.float64()),
         ("sensitivity_at_threshold", pa.float64()),
         ("specificity_at_threshold", pa.float64()),
-        # The same method in the protocol's frame of comparison.
+        # The same method in the protocol's frame of comparison: ensembles of the seeds, and patients, that both have.
         ("compared_to", pa.string()),
+        ("compared_seeds", pa.int32()),
+        ("compared_normals", pa.int32()),
+        ("compared_abnormals", pa.int32()),
         ("difference", pa.float64()),
         ("difference_low", pa.float64()),
         ("difference_high", pa.float64()),
@@ -534,12 +540,15 @@ STUDY_TABLE = pa.schema(
         ("p_holm", pa.float64()),
         # Smallest true difference that this test would find four times in five.
         ("detectable", pa.float64()),
-        # The better arm without a GAN of the same frame, as `protocol: arm`.
+        # The better arm without a GAN of the same frame, as `protocol: arm`; the mean of single seeds less its area.
         ("baseline", pa.string()),
+        ("baseline_normals", pa.int32()),
+        ("baseline_abnormals", pa.int32()),
         ("baseline_difference", pa.float64()),
         ("baseline_low", pa.float64()),
         ("baseline_high", pa.float64()),
         ("baseline_p", pa.float64()),
+        ("baseline_p_holm", pa.float64()),
         ("shortcut", pa.string()),
         ("shortcut_auc", pa.float64()),
         ("above_shortcut", pa.bool_()),
@@ -548,12 +557,21 @@ STUDY_TABLE = pa.schema(
         ("passes", pa.float64()),
         ("images", pa.float64()),
         ("seconds", pa.float64()),
-        # On findings that are drawn, see LOCALISATION_SUMMARY; of several seeds the mean, without interval.
+        # Of the frame on test radiographs: Dice of the lungs with the reference, share of folded pixels.
+        ("dice_reference", pa.float64()),
+        ("folded_share", pa.float64()),
+        # Of the translator on validation images, see TRANSLATOR.
+        *((name, pa.float64()) for name in TRANSLATOR_QUALITY if name != "validation_auc"),
+        # On findings that are drawn, see LOCALISATION_SUMMARY; of several seeds the mean.
         ("boxes", pa.int32()),
         *(
             (f"{measure}{suffix}", pa.float64())
             for measure in ("pointing", "cl_10")
-            for suffix in ("", "_low", "_high", "_centre", "_over_centre_low", "_over_centre_high")
+            for suffix in (
+                *("", "_low", "_high"),
+                *("_centre", "_over_centre_low", "_over_centre_high"),
+                *("_heatmap", "_over_heatmap_low", "_over_heatmap_high"),
+            )
         ),
         # Test radiographs that no stage let pass.
         ("aside_normals", pa.int32()),

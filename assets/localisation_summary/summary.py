@@ -52,6 +52,25 @@ def counted_rows(rows: pa.Table) -> pa.Table:
     return tested.filter(pc.or_(wanted, pc.invert(drawn)))
 
 
+@dataclass(frozen=True)
+class Measured:
+    """All arms measured on the same radiographs.
+
+    Attributes:
+        ordered: rows by arm and seed, guesses among them.
+        values: measures on all patients and on each resample, (R + 1,), by arm and seed.
+        smoothness: median by arm and seed.
+        guesses: what they are compared with.
+        counts: of boxes and radiographs.
+    """
+
+    ordered: dict[Name, pa.Table]
+    values: dict[Name, dict[str, F64]]
+    smoothness: dict[Name, float]
+    guesses: Guesses
+    counts: dict[str, int]
+
+
 def summary_rows(rows: pa.Table, settings: SummarySettings) -> list[dict[str, Any]]:
     """Rows of the summary of a cohort; none where no finding is drawn or no arm was scored.
 
@@ -61,17 +80,26 @@ def summary_rows(rows: pa.Table, settings: SummarySettings) -> list[dict[str, An
         rows: of the localisation stage, all shards.
         settings: of the stage.
     """
+    found = measured_arms(rows, settings)
+    if found is None:
+        return []
+    shown = {name: found.values[name] for name in found.ordered if not name[0].startswith(RANDOM)}
+    shown |= {(f"{RANDOM}{width:g}", 0): means for width, (means, _) in found.guesses.random.items()}
+    return [row for name, own in shown.items() for row in arm_rows(found, name, own, settings)]
+
+
+def measured_arms(rows: pa.Table, settings: SummarySettings) -> Measured | None:
+    """Every arm on the radiographs that all arms have; None where no finding is drawn or no arm was scored."""
     counted = counted_rows(rows)
     by_arm = _by_arm(counted)
     if not any(not arm.startswith(GUESS) for arm, _ in by_arm):
-        return []
+        return None
     cohort = _cohort(counted, len(by_arm), settings)
     if not cohort.drawn.any():
-        return []
+        return None
     ordered = {name: cohort.of_arm(table) for name, table in by_arm.items()}
     values = {name: measured(table, cohort, settings) for name, table in ordered.items()}
     smooth = {name: _median(table["smoothness"]) for name, table in ordered.items()}
-    guesses = _guesses(values, smooth)
     first = next(iter(ordered.values()))
     counts = {
         "boxes": int(pc.sum(pc.list_value_length(first["boxes"])).as_py() or 0),
@@ -79,13 +107,7 @@ def summary_rows(rows: pa.Table, settings: SummarySettings) -> list[dict[str, An
         "normals": int((~cohort.drawn).sum()),
         "left_out": pc.count_distinct(counted["radiograph_id"]).as_py() - len(cohort.ids),
     }
-    shown = {name: values[name] for name in ordered if not name[0].startswith(RANDOM)}
-    shown |= {(f"{RANDOM}{width:g}", 0): means for width, (means, _) in guesses.random.items()}
-    return [
-        {**row, **counts}
-        for name, own in shown.items()
-        for row in _arm_rows(ordered[name], own, guesses, smooth[name], settings)
-    ]
+    return Measured(ordered, values, smooth, _guesses(values, smooth), counts)
 
 
 def _by_arm(rows: pa.Table) -> dict[Name, pa.Table]:
@@ -118,11 +140,18 @@ def _guesses(values: dict[Name, dict[str, F64]], smooth: dict[Name, float]) -> G
     return Guesses(fixed, random)
 
 
-def _arm_rows(
-    table: pa.Table, values: dict[str, F64], guesses: Guesses, smoothness: float, settings: SummarySettings
-) -> list[dict[str, Any]]:
-    (arm,) = table.select(["arm", "alignment", "method", "seed", "split"]).slice(0, 1).to_pylist()
-    beside, width = ({}, None) if arm["arm"].startswith(GUESS) else guesses.beside(smoothness)
+def arm_rows(measured: Measured, name: Name, values: dict[str, F64], settings: SummarySettings) -> list[dict[str, Any]]:
+    """Rows of an arm by measure, beside guesses; a measure that is not defined has none.
+
+    Args:
+        measured: all arms.
+        name: of the arm.
+        values: its measures, or those of several of its seeds together.
+        settings: of the stage.
+    """
+    (arm,) = measured.ordered[name].select(["arm", "alignment", "method", "seed", "split"]).slice(0, 1).to_pylist()
+    guessed = arm["arm"].startswith(GUESS)
+    beside, width = ({}, None) if guessed else measured.guesses.beside(measured.smoothness[name])
     found = []
     for measure, resampled in values.items():
         own = Sampled.of(resampled)
@@ -132,7 +161,7 @@ def _arm_rows(
         row = {**arm, "measure": measure, "value": own.value, "low": low, "high": high, "random_sigma": width}
         for guess, theirs in beside.items():
             row |= _against(guess, own, Sampled.of(theirs[measure]), settings)
-        found.append(row)
+        found.append({**row, **measured.counts})
     return found
 
 

@@ -2,19 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from assets.evaluation.report_model import ShortcutResult
 from assets.evaluation.settings import EvaluationSettings
 from assets.localisation_summary.settings import SummarySettings
-from assets.study.contrasts import Contrast, aligned_contrasts, baseline_contrasts, pooled_shortcuts
+from assets.study.contrasts import Contrast, aligned_contrasts, baseline_contrasts
 from assets.study.entries import Entry, entries
 from assets.study.leaks import Leak, pooled_leaks
-from assets.study.localised import localised
+from assets.study.localised import Localised, localised
 from assets.study.member import Member
 from assets.study.settings import StudyFile
-
-Row = dict[str, Any]
+from assets.study.shortcuts import pooled_shortcuts
 
 
 @dataclass(frozen=True)
@@ -28,7 +26,7 @@ class Analysis:
         aligned: by the line's place, against the frame of comparison.
         baselines: by the line's place, against the baseline of its frame.
         shortcuts: strongest first, by protocol.
-        localisation: rows of `localised`, by protocol.
+        localisation: by protocol.
         leaks: of masks and warp, by protocol.
         settings: of the evaluation.
     """
@@ -39,7 +37,7 @@ class Analysis:
     aligned: Mapping[int, Contrast]
     baselines: Mapping[int, Contrast]
     shortcuts: Mapping[str, Sequence[ShortcutResult]]
-    localisation: Mapping[str, Sequence[Row]]
+    localisation: Mapping[str, Localised]
     leaks: Mapping[str, Sequence[Leak]]
     settings: EvaluationSettings
 

@@ -13,29 +13,43 @@ NOT_ABOVE = " ≤ shortcut"
 AREAS = (
     "arm",
     "score",
+    "seeds",
     "normal",
     "abnormal",
     "AUC",
-    "seeds' sd",
+    "single seeds' mean",
+    "their sd",
     "AP",
     "sensitivity",
     "sensitivity / specificity at the threshold",
 )
-CONTRASTS = ("arm", "against", "baseline", "difference", "p", "p (Holm)", "detectable", "over baseline", "p")
+CONTRASTS = ("arm", "against", "difference", "seeds", "normal / abnormal", "p", "p (Holm)", "detectable")
+BASELINES = ("arm", "baseline", "single seeds' mean over it", "normal / abnormal", "p", "p (Holm)")
 COSTS = ("arm", "folds", "steps", "passes over the data", "training images", "seconds in all")
-LOCALISATION = (
-    "boxes",
-    "pointing",
-    "over centre",
-    "over random",
-    "CL@0.1",
-    "over centre",
-    "over random",
-    "CL@0.3",
-    "energy",
-    "AUPRO",
+QUALITY = (
+    "arm",
+    "Dice of the lungs",
+    "folded",
+    "change of normals",
+    "planted lesions gone",
+    "planted PSNR (untouched)",
+    "KID (floor)",
+    "classifier drop",
 )
-BRIEF = ("arm", "AUC", "difference", "p (Holm)", "over baseline", "p", "AP", "sensitivity", "passes", "seconds")
+BRIEF = (
+    "arm",
+    "seeds",
+    "AUC",
+    "single seeds' mean",
+    "difference",
+    "p (Holm)",
+    "over baseline",
+    "p (Holm)",
+    "AP",
+    "sensitivity",
+    "passes",
+    "seconds",
+)
 
 
 def area_cells(row: Row) -> Cells:
@@ -43,9 +57,11 @@ def area_cells(row: Row) -> Cells:
     return (
         name(row),
         ", ".join(score.removeprefix("score_") for score in row["scores"]),
+        str(row["seeds"]),
         str(row["normals"]),
         str(row["abnormals"]),
         area(row),
+        interval(row, "seed_mean"),
         number(row["seed_sd"]),
         number(row["average_precision"]),
         number(row["sensitivity"]),
@@ -58,13 +74,38 @@ def contrast_cells(row: Row) -> Cells:
     return (
         name(row),
         row.get("compared_to") or MISSING,
-        row.get("baseline") or MISSING,
         interval(row, "difference", signed=True),
+        number(row.get("compared_seeds"), 0),
+        _counted(row, "compared"),
         p_value(row.get("p")),
         p_value(row.get("p_holm")),
         number(row.get("detectable")),
+    )
+
+
+def baseline_cells(row: Row) -> Cells:
+    """Under `BASELINES`."""
+    return (
+        name(row),
+        row.get("baseline") or MISSING,
         interval(row, "baseline_difference", "baseline", signed=True),
+        _counted(row, "baseline"),
         p_value(row.get("baseline_p")),
+        p_value(row.get("baseline_p_holm")),
+    )
+
+
+def quality_cells(row: Row) -> Cells:
+    """Under `QUALITY`."""
+    return (
+        name(row),
+        number(row.get("dice_reference")),
+        number(row.get("folded_share"), 4),
+        number(row.get("normal_preservation"), 4),
+        number(row.get("planted_lesion_drop")),
+        f"{number(row.get('planted_psnr'), 1)} ({number(row.get('planted_psnr_input'), 1)})",
+        f"{number(row.get('kid'), 4)} ({number(row.get('kid_floor'), 4)})",
+        number(row.get("classifier_drop")),
     )
 
 
@@ -84,16 +125,41 @@ def brief_cells(row: Row) -> Cells:
     """Under `BRIEF`."""
     return (
         name(row),
+        str(row["seeds"]),
         area(row),
-        interval(row, "difference", signed=True),
+        interval(row, "seed_mean"),
+        f"{interval(row, 'difference', signed=True)}{fewer(row, 'compared')}",
         p_value(row.get("p_holm")),
-        interval(row, "baseline_difference", "baseline", signed=True),
-        p_value(row.get("baseline_p")),
+        f"{interval(row, 'baseline_difference', 'baseline', signed=True)}{fewer(row, 'baseline')}",
+        p_value(row.get("baseline_p_holm")),
         number(row["average_precision"]),
         number(row["sensitivity"]),
         number(row["passes"], 1),
         number(row["seconds"], 0),
     )
+
+
+def strength(row: Row) -> float:
+    """By what arms are ranked: what one training gives on average, so that no ensemble outranks a single model."""
+    found = row["auc"] if row.get("seed_mean") is None else row["seed_mean"]
+    return float(found)
+
+
+def fewer(row: Row, side: str) -> str:
+    """On whom a comparison is, where not on all patients of the row; empty else.
+
+    Args:
+        row: of the table.
+        side: `compared` or `baseline`.
+    """
+    found = row.get(f"{side}_normals"), row.get(f"{side}_abnormals")
+    if None in found or found == (row["normals"], row["abnormals"]):
+        return ""
+    return f" on {found[0]} normal and {found[1]} abnormal"
+
+
+def _counted(row: Row, side: str) -> str:
+    return f"{number(row.get(f'{side}_normals'), 0)} / {number(row.get(f'{side}_abnormals'), 0)}"
 
 
 def name(row: Row) -> str:
@@ -116,32 +182,3 @@ def interval(row: Row, value: str, ends: str = "", *, signed: bool = False) -> s
     if low is None or high is None:
         return f"{found:{sign}.3f}"
     return f"{found:{sign}.3f} [{low:{sign}.3f}, {high:{sign}.3f}]"
-
-
-def localisation_cells(measured: Mapping[str, Row]) -> Cells:
-    """Under `LOCALISATION`.
-
-    Args:
-        measured: rows of one arm and seed by measure.
-    """
-    boxes = next((str(row["boxes"]) for row in measured.values()), MISSING)
-    pointed = [
-        text
-        for measure in ("pointing", "cl_10")
-        for text in (
-            _measure(measured, measure),
-            _over(measured, measure, "centre"),
-            _over(measured, measure, "random"),
-        )
-    ]
-    rest = (number(measured[name]["value"]) if name in measured else MISSING for name in ("cl_30", "energy", "aupro"))
-    return (boxes, *pointed, *rest)
-
-
-def _measure(measured: Mapping[str, Row], name: str) -> str:
-    row = measured.get(name)
-    return interval({**row, "value_low": row["low"], "value_high": row["high"]}, "value") if row else MISSING
-
-
-def _over(measured: Mapping[str, Row], name: str, guess: str) -> str:
-    return interval(measured.get(name, {}), f"{guess}_difference", signed=True)

@@ -4,13 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from assets.evaluation.comparison import Comparison
-from assets.evaluation.report_model import ShortcutResult
-from assets.evaluation.roc import Auc, Undefined, logit_interval
+from assets.evaluation.roc import Undefined
 from assets.evaluation.settings import EvaluationSettings
+from assets.study.common import averaged, on_common
 from assets.study.entries import ALL, Entry
 from assets.study.inference import detectable, holm
-from assets.study.member import Member
-from assets.study.pooled import Pooled, paired, pooled, restricted
+from assets.study.pooled import Pooled, paired
 
 # They see no abnormal radiograph and cost seconds; a translator earns its place above them.
 BASELINES = ("template", "pca")
@@ -24,6 +23,9 @@ class Contrast:
         other: what it is compared with.
         comparison: None where undefined.
         reason: empty, or why.
+        seeds: of the line that take part.
+        normals: normal patients whom both sides scored.
+        abnormals: abnormal ones.
         p_holm: p value adjusted for all such contrasts of the protocol.
         detectable: smallest true difference that the test would find four times in five.
     """
@@ -31,6 +33,9 @@ class Contrast:
     other: Entry
     comparison: Comparison | None
     reason: str = ""
+    seeds: int | None = None
+    normals: int | None = None
+    abnormals: int | None = None
     p_holm: float | None = None
     detectable: float | None = None
 
@@ -38,7 +43,8 @@ class Contrast:
 def aligned_contrasts(found: Sequence[Entry], settings: EvaluationSettings) -> dict[int, Contrast]:
     """Each line against its own method and seed in the protocol's frame of comparison, by the line's place.
 
-    P values are adjusted within a protocol and seed.
+    Ensembles are made of the seeds that both sides have: one of more seeds is better for that alone. P values are
+    adjusted within a protocol and seed.
     """
     places = {(entry.protocol.name, entry.arm, entry.seed): entry for entry in found}
     contrasts: dict[int, Contrast] = {}
@@ -50,9 +56,10 @@ def aligned_contrasts(found: Sequence[Entry], settings: EvaluationSettings) -> d
 
 
 def baseline_contrasts(found: Sequence[Entry], settings: EvaluationSettings) -> dict[int, Contrast]:
-    """Each trained arm over its seeds against the better baseline of its own frame, by the line's place.
+    """Each trained arm's single seeds, on average, against the better baseline of its own frame, by the line's place.
 
-    A baseline of another protocol stands in where the arm's own has none: it has scored the same patients.
+    A baseline of another protocol stands in where the arm's own has none: it has scored the same patients. P values
+    are adjusted within a protocol.
     """
     contrasts: dict[int, Contrast] = {}
     for place, entry in enumerate(found):
@@ -69,29 +76,38 @@ def baseline_contrasts(found: Sequence[Entry], settings: EvaluationSettings) -> 
         own = [other for other in rivals if other.protocol is entry.protocol]
         best = max(own or rivals, key=lambda other: other.found.auc.area if other.found else 0.0, default=None)
         if best is not None:
-            contrasts[place] = contrast(entry, best, settings)
-    return contrasts
+            contrasts[place] = mean_contrast(entry, best, settings)
+    return _adjusted(found, contrasts)
 
 
 def contrast(entry: Entry, other: Entry, settings: EvaluationSettings) -> Contrast:
-    """Difference of two lines on the patients that both have scored."""
+    """Difference of two lines over the same seeds, on the patients that both have scored."""
+    shared = [seed for seed in entry.singles if seed in other.singles]
     try:
-        first, second = _on_common(entry, other, settings)
-        found = paired(first, second, settings.confidence)
+        if not shared:
+            raise Undefined("no seed is there in every fold of both")
+        first, second = on_common([each.tested_by(shared) for each in (entry, other)], settings.confidence)
+        return _contrast(other, first, second, len(shared), settings)
     except Undefined as undefined:
         return Contrast(other, None, str(undefined))
-    return Contrast(other, found, detectable=detectable(found, settings.confidence))
 
 
-def _on_common(entry: Entry, other: Entry, settings: EvaluationSettings) -> tuple[Pooled, Pooled]:
-    """Both areas over the same patients: whom one side cannot use, as in a fold of one class, leaves the other, too."""
-    first, second = entry.tested, other.tested
-    while True:
-        pair = pooled(first, settings.confidence), pooled(second, settings.confidence)
-        shared = set(pair[0].patients) & set(pair[1].patients)
-        if shared == set(pair[0].patients) | set(pair[1].patients):
-            return pair
-        first, second = restricted(first, shared), restricted(second, shared)
+def mean_contrast(entry: Entry, other: Entry, settings: EvaluationSettings) -> Contrast:
+    """Mean of a line's areas by seed less another line's, on the patients that all of them have scored."""
+    seeds = entry.tested_singly()
+    try:
+        if not seeds:
+            raise Undefined("no seed is there in every fold")
+        *singles, second = on_common([*seeds, other.tested], settings.confidence)
+        return _contrast(other, averaged(singles, settings.confidence), second, len(seeds), settings)
+    except Undefined as undefined:
+        return Contrast(other, None, str(undefined))
+
+
+def _contrast(other: Entry, first: Pooled, second: Pooled, seeds: int, settings: EvaluationSettings) -> Contrast:
+    found = paired(first, second, settings.confidence)
+    power = detectable(found, settings.confidence)
+    return Contrast(other, found, "", seeds, first.auc.negatives, first.auc.positives, detectable=power)
 
 
 def _adjusted(found: Sequence[Entry], contrasts: Mapping[int, Contrast]) -> dict[int, Contrast]:
@@ -104,34 +120,3 @@ def _adjusted(found: Sequence[Entry], contrasts: Mapping[int, Contrast]) -> dict
         for place, value in zip(places, holm(values), strict=True):
             adjusted[place] = replace(contrasts[place], p_holm=value)
     return adjusted
-
-
-def pooled_shortcuts(members: Sequence[Member], confidence: float) -> list[ShortcutResult]:
-    """Shortcuts over the folds of a protocol, strongest first: means weighted by the folds' numbers of pairs."""
-    by_name: dict[str, list[ShortcutResult]] = {}
-    for member in members:
-        for shortcut in member.shortcuts:
-            by_name.setdefault(shortcut.name, []).append(shortcut)
-    found = [_pooled_shortcut(shortcuts, confidence) for shortcuts in by_name.values()]
-    return sorted(found, key=lambda item: -1.0 if item.strength is None else item.strength, reverse=True)
-
-
-def _pooled_shortcut(folds: Sequence[ShortcutResult], confidence: float) -> ShortcutResult:
-    first = folds[0]
-    known = [(fold, fold.auc) for fold in folds if fold.auc is not None]
-    if not known:
-        return first
-    pairs = [float(auc.positives * auc.negatives) for _, auc in known]
-    weights = [pair / sum(pairs) for pair in pairs]
-    area = sum(weight * auc.area for weight, (_, auc) in zip(weights, known, strict=True))
-    errors = [auc.standard_error for _, auc in known]
-    error = (
-        None
-        if any(item is None for item in errors)
-        else sum((weight * (item or 0.0)) ** 2 for weight, item in zip(weights, errors, strict=True)) ** 0.5
-    )
-    interval = logit_interval(area, error, confidence) if error and 0 < area < 1 else None
-    m, n = (sum(getattr(auc, side) for _, auc in known) for side in ("positives", "negatives"))
-    # A plain quantity may be turned round once for the whole study, not fold by fold.
-    strength = max(area, 1 - area) if first.kind == "plain" else area
-    return ShortcutResult(first.name, first.kind, Auc(area, error, interval, m, n), strength)

@@ -1,11 +1,12 @@
 """The lines of a study's table before they are compared: every arm of a protocol, by seed and over its seeds."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from assets.evaluation.patients import PatientScores
 from assets.evaluation.roc import Undefined
 from assets.evaluation.settings import EvaluationSettings
+from assets.study.common import averaged, on_common
 from assets.study.fold_arm import FoldArm, seed_mean
 from assets.study.inference import standard_deviation
 from assets.study.member import Costs, Member
@@ -29,8 +30,9 @@ class Entry:
         found: area over the folds; None where there is none.
         undefined: empty, or why there is no area.
         costs: of its trainings in those folds.
+        singles: folds of each of its seeds for itself; of one seed, its own.
+        singly: mean of the seeds' own areas, where an ensemble of them has `found`; None where one has none.
         seed_sd: over seeds, standard deviation of the area; None for one seed.
-        seeds: how many it is the mean of.
     """
 
     protocol: Protocol
@@ -41,13 +43,27 @@ class Entry:
     found: Pooled | None
     undefined: str
     costs: tuple[Costs, ...]
+    singles: Mapping[int, tuple[FoldArm, ...]]
+    singly: Pooled | None
     seed_sd: float | None = None
-    seeds: int = 1
 
     @property
     def tested(self) -> list[PatientScores]:
         """Test patients by fold."""
         return [fold.test for fold in self.folds]
+
+    def tested_by(self, seeds: Collection[int]) -> list[PatientScores]:
+        """Test patients by fold as the ensemble of some of its seeds scores them.
+
+        Raises:
+            Undefined: see `seed_mean`.
+        """
+        folds = zip(*(self.singles[seed] for seed in seeds), strict=True)
+        return [_one_or_mean(fold).test for fold in folds]
+
+    def tested_singly(self) -> list[list[PatientScores]]:
+        """Test patients by seed, then by fold."""
+        return [[fold.test for fold in folds] for folds in self.singles.values()]
 
     @property
     def alignment(self) -> str:
@@ -89,29 +105,36 @@ def _of_seed(protocol: Protocol, arm: str, seed: int, members: Sequence[Member],
     folds = tuple(member.arms[arm, seed] for member in there)
     costs = tuple(member.costs[arm, seed] for member in there if (arm, seed) in member.costs)
     area, undefined = _area(folds, settings)
-    return Entry(protocol, arm, str(seed), folds, tuple(missing), area, undefined, costs)
+    return Entry(protocol, arm, str(seed), folds, tuple(missing), area, undefined, costs, {seed: folds}, area)
 
 
 def _over_seeds(by_seed: Sequence[Entry], members: Sequence[Member], settings: EvaluationSettings) -> Entry:
-    """The mean of those seeds that are there in every fold that has the arm at all."""
+    """The ensemble of those seeds that are there in every fold that has the arm at all."""
     first = by_seed[0]
     arm, seeds = first.arm, [int(entry.seed) for entry in by_seed]
     begun = [member for member in members if any((arm, seed) in member.arms for seed in seeds)]
     whole = [seed for seed in seeds if begun and all((arm, seed) in member.arms for member in begun)]
+    singles = {seed: tuple(member.arms[arm, seed] for member in begun) for seed in whole}
     missing = tuple(dict.fromkeys(why for entry in by_seed for why in entry.missing))
     folds: tuple[FoldArm, ...] = ()
     area: Pooled | None = None
-    undefined = ""
     try:
-        folds = tuple(_one_or_mean([member.arms[arm, seed] for seed in whole]) for member in begun if whole)
+        folds = tuple(_one_or_mean(fold) for fold in zip(*singles.values(), strict=True))
         area, undefined = _area(folds, settings)
     except Undefined as found:
         undefined = str(found)
     areas = [entry.found.auc.area for entry in by_seed if entry.found is not None and int(entry.seed) in whole]
     costs = tuple(cost for entry in by_seed if int(entry.seed) in whole for cost in entry.costs)
-    return Entry(
-        first.protocol, arm, ALL, folds, missing, area, undefined, costs, standard_deviation(areas), len(whole)
-    )
+    singly = _singly([[fold.test for fold in of_seed] for of_seed in singles.values()], settings)
+    spread = standard_deviation(areas)
+    return Entry(first.protocol, arm, ALL, folds, missing, area, undefined, costs, singles, singly, spread)
+
+
+def _singly(seeds: Sequence[Sequence[PatientScores]], settings: EvaluationSettings) -> Pooled | None:
+    try:
+        return averaged(on_common(seeds, settings.confidence), settings.confidence) if seeds else None
+    except Undefined:
+        return None
 
 
 def _one_or_mean(seeds: Sequence[FoldArm]) -> FoldArm:
@@ -125,8 +148,3 @@ def _area(folds: Sequence[FoldArm], settings: EvaluationSettings) -> tuple[Poole
         return pooled([fold.test for fold in folds], settings.confidence), ""
     except Undefined as undefined:
         return None, str(undefined)
-
-
-def over_seeds(found: Iterable[Entry]) -> Mapping[tuple[str, str], Entry]:
-    """Entries over all seeds by protocol and arm."""
-    return {(entry.protocol.name, entry.arm): entry for entry in found if entry.seed == ALL}

@@ -50,18 +50,19 @@ def seed_mean(seeds: Sequence[FoldArm]) -> FoldArm:
     """The mean of an arm's seeds in one fold, each brought to the scale of its validation normals first.
 
     Without two validation normals that differ, the fold's own test patients give the scale; their labels are not used.
+    Patients whom a seed could not score are left out.
 
     Args:
         seeds: the same arm, trained with other seeds.
 
     Raises:
-        Undefined: the seeds were not scored on the same patients.
+        Undefined: no test patient was scored by every seed.
     """
     scaled = [_standardised(seed) for seed in seeds]
-    for side in ("validation", "test"):
-        if len({tuple(getattr(seed, side).patients) for seed in scaled}) > 1:
-            raise Undefined(f"the seeds were not scored on the same {side} patients")
-    return FoldArm(seeds[0].score, _mean([s.validation for s in scaled]), _mean([s.test for s in scaled]))
+    test = _mean([seed.test for seed in scaled])
+    if not test.patients and any(seed.test.patients for seed in scaled):
+        raise Undefined("no test patient was scored by every seed")
+    return FoldArm(seeds[0].score, _mean([seed.validation for seed in scaled]), test)
 
 
 def rates(folds: Sequence[FoldArm], specificity: float) -> Rates:
@@ -113,7 +114,12 @@ def _standardised(seed: FoldArm) -> FoldArm:
 
 
 def _mean(seeds: Sequence[PatientScores]) -> PatientScores:
-    return PatientScores(seeds[0].patients, np.mean([seed.scores for seed in seeds], axis=0), seeds[0].labels)
+    shared = set.intersection(*(set(seed.patients) for seed in seeds))
+    kept = [patient for patient in seeds[0].patients if patient in shared]
+    places = [{patient: place for place, patient in enumerate(seed.patients)} for seed in seeds]
+    rows = [np.array([place[patient] for patient in kept], dtype=np.intp) for place in places]
+    scores = np.mean([seed.scores[row] for seed, row in zip(seeds, rows, strict=True)], axis=0)
+    return PatientScores(kept, scores, seeds[0].labels[rows[0]])
 
 
 def _normals(found: PatientScores) -> F64:

@@ -57,7 +57,10 @@ class Member:
         tested: test radiographs by class that all stages passed.
         aside: test radiographs that were set aside.
         leaks: rows of the stage `leak_control`; none where it has not run.
-        localised: rows of the stage `localisation`; None where it has not run or is older than the maps.
+        localised: rows of the stage `localisation`; None where it has not run or is older than what it was made from.
+        registration: means over test radiographs, by frame; see `quality.REGISTRATION`.
+        translation: of the arm's training, see `quality.TRANSLATION`; null where not measured.
+        left_out: why what stands beside the areas is not of this fold.
     """
 
     cohort: str
@@ -70,6 +73,9 @@ class Member:
     aside: Sequence[Aside] = ()
     leaks: Sequence[Mapping[str, Any]] = ()
     localised: pa.Table | None = None
+    registration: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    translation: Mapping[ArmSeed, Mapping[str, float | None]] = field(default_factory=dict)
+    left_out: Sequence[str] = ()
 
     def why_absent(self, arm: str, seed: int) -> str:
         """Why an arm and seed is not there."""

@@ -31,13 +31,18 @@ class Pooled:
         patients: N identifiers of the folds that count.
         influence: (N,) of each patient on the area, scaled so that the sum of squares is the variance; NaN where a
             fold has one patient in a class.
-        folds: how many count; one that lacks a class orders no pair and doesn't.
+        sizes: abnormal and normal patients of each fold that counts; one that lacks a class orders no pair and doesn't.
     """
 
     auc: Auc
     patients: tuple[str, ...]
     influence: F64
-    folds: int
+    sizes: tuple[tuple[int, int], ...]
+
+    @property
+    def folds(self) -> int:
+        """How many count."""
+        return len(self.sizes)
 
 
 def pooled(folds: Sequence[PatientScores], confidence: float = 0.95) -> Pooled:
@@ -48,8 +53,7 @@ def pooled(folds: Sequence[PatientScores], confidence: float = 0.95) -> Pooled:
         confidence: level of the interval.
 
     Raises:
-        Undefined: no fold has both classes, or a score is not finite.
-        ValueError: a patient is in two folds.
+        Undefined: no fold has both classes, a score is not finite, or a patient is in two folds.
 
     Source: LeDell, Petersen and van der Laan 2015, Electronic Journal of Statistics 9:1583, with the variance within
         fold and class of DeLong et al. 1988; for one fold it is DeLong's.
@@ -59,13 +63,14 @@ def pooled(folds: Sequence[PatientScores], confidence: float = 0.95) -> Pooled:
         raise Undefined("needs abnormal and normal cases in a fold, got none with both")
     patients = tuple(patient for fold in used for patient in fold.patients)
     if len(set(patients)) < len(patients):
-        raise ValueError("a patient is tested in two folds; split by patient")
+        raise Undefined("a patient is tested in two folds; run the fold cohorts again, each from its first stage")
     parts = [_fold(fold) for fold in used]
     pairs = np.array([m * n for _, _, m, n in parts], dtype=np.float64)
     weights = pairs / pairs.sum()
     area = float(weights @ [found for found, _, _, _ in parts])
     influence = np.concatenate([weight * part for weight, (_, part, _, _) in zip(weights, parts, strict=True)])
-    return Pooled(_auc(area, influence, [(m, n) for _, _, m, n in parts], confidence), patients, influence, len(used))
+    sizes = tuple((m, n) for _, _, m, n in parts)
+    return Pooled(area_of(area, influence, sizes, confidence), patients, influence, sizes)
 
 
 def paired(first: Pooled, second: Pooled, confidence: float = 0.95) -> Comparison:
@@ -124,7 +129,15 @@ def _fold(fold: PatientScores) -> tuple[float, F64, int, int]:
     return area, influence, m, n
 
 
-def _auc(area: float, influence: F64, sizes: Sequence[tuple[int, int]], confidence: float) -> Auc:
+def area_of(area: float, influence: F64, sizes: Sequence[tuple[int, int]], confidence: float) -> Auc:
+    """An area over folds with its interval.
+
+    Args:
+        area: in [0, 1].
+        influence: (N,) see `Pooled`.
+        sizes: abnormal and normal patients by fold.
+        confidence: level of the interval.
+    """
     m, n = (sum(size[side] for size in sizes) for side in (0, 1))
     variance = float(influence @ influence)
     if min(area, 1 - area) < 1e-12:

@@ -9,6 +9,7 @@ from assets.evaluation.html import (
     document,
     gallery,
     heading,
+    p_value,
     paragraph,
     percent,
     provenance,
@@ -19,11 +20,17 @@ from assets.evaluation.report_model import Picture
 from assets.study.analysis import Analysis
 from assets.study.cells import (
     AREAS,
+    BASELINES,
     CONTRASTS,
     COSTS,
+    QUALITY,
     area_cells,
+    baseline_cells,
     contrast_cells,
     cost_cells,
+    fewer,
+    quality_cells,
+    strength,
 )
 from assets.study.entries import ALL
 from assets.study.markdown import protocol_line, sentences
@@ -38,8 +45,15 @@ from assets.study.report_sections import (
 Row = Mapping[str, Any]
 CAUTION = (
     "The best of many arms on the same patients is flattered by having been picked from them; p (Holm) is adjusted for "
-    "all comparisons of a protocol and seed with the plain frame, not for those with arms without a GAN. What another "
-    "training would change is told by the seeds, not by the intervals."
+    "all comparisons of a protocol and seed with the plain frame, or of a protocol with arms without a GAN, each for "
+    "themselves. What another training would change is told by the seeds, not by the intervals."
+)
+
+MEASURED = (
+    "How well arms register and translate. Dice of the lungs with the reference's and share of folded pixels: of test "
+    "radiographs in the arm's frame. Of validation images: mean change of normal ones, 0 is best; share of planted "
+    "lesions' contrast that is gone, 1 is best; PSNR against the twin without the lesion, and of the image untouched; "
+    "KID to normal images, and between two halves of these; fall of a classifier's probability of disease."
 )
 
 
@@ -94,29 +108,39 @@ def finding(analysis: Analysis, rows: Sequence[Row]) -> str:
     there = [row for row in rows if row["seed"] == ALL and row["auc"] is not None]
     if not there:
         return "No arm of this study is scored yet."
-    best = max(there, key=lambda row: float(row["auc"]))
+    best = max(there, key=strength)
+    together = f", the ensemble of its {best['seeds']} seeds," if best["seeds"] > 1 else ","
     text = (
-        f"The best of {len(there)} arms, {best['arm']} ({best['protocol']}), separates {best['abnormals']} abnormal "
-        f"from {best['normals']} normal patients out of fold with an area under the ROC curve of {best['auc']:.3f}"
+        f"The best of {len(there)} arms, {best['arm']} ({best['protocol']}){together} separates {best['abnormals']} "
+        f"abnormal from {best['normals']} normal patients out of fold with an area under the ROC curve of "
+        f"{best['auc']:.3f}"
     )
     bounds = best["auc_low"], best["auc_high"]
-    text += "." if None in bounds else f" [{bounds[0]:.3f}, {bounds[1]:.3f}]."
+    text += "" if None in bounds else f" [{bounds[0]:.3f}, {bounds[1]:.3f}]"
+    text += f"; one seed alone has {best['seed_mean']:.3f} on average." if _several(best) else "."
     if best.get("difference") is not None:
-        text += f" That is {best['difference']:+.3f} against {best['compared_to']}."
+        text += f" That is {best['difference']:+.3f} against {best['compared_to']}"
+        text += f"{fewer(best, 'compared')} (p {p_value(best['p_holm'])}, adjusted)."
     if best.get("shortcut_auc") is None:
         return f"{text} No shortcut was measured beside it."
     does = "exceeds" if best["above_shortcut"] else "does not exceed"
     return f"{text} It {does} the strongest shortcut, {best['shortcut']} at {best['shortcut_auc']:.3f}."
 
 
+def _several(row: Row) -> bool:
+    return row["seeds"] > 1 and row["seed_mean"] is not None
+
+
 def _protocol(analysis: Analysis, name: str, rows: Sequence[Row]) -> str:
     whole = [row for row in rows if row["seed"] == ALL and row["auc"] is not None]
-    best = max(whole, key=lambda row: float(row["auc"]), default=None)
+    best = max(whole, key=strength, default=None)
     marked = [row is best for row in whole]
-    compared = [row for row in whole if row.get("compared_to") or row.get("baseline")]
+    aligned, trained = ([row for row in whole if row.get(side)] for side in ("compared_to", "baseline"))
     body = "".join(paragraph(sentence) for sentence in sentences(analysis, name, rows))
     body += table(_head(analysis), [area_cells(row) for row in whole], text=2, marked=marked)
-    body += table(CONTRASTS, [contrast_cells(row) for row in compared], text=3)
+    body += table(CONTRASTS, [contrast_cells(row) for row in aligned], text=2)
+    body += table(BASELINES, [baseline_cells(row) for row in trained], text=2)
+    body += paragraph(MEASURED) + table(QUALITY, [quality_cells(row) for row in whole], text=1)
     body += table(COSTS, [cost_cells(row) for row in whole], text=1)
     return section(f"Protocol {protocol_line(analysis, name)}", body)
 
@@ -134,7 +158,7 @@ def _seeds(analysis: Analysis, rows: Sequence[Row]) -> str:
     single = [row for row in rows if row["seed"] != ALL and row["auc"] is not None]
     compared = [row for row in single if row.get("compared_to")]
     areas = table(_head(analysis), [area_cells(row) for row in single], text=2)
-    return areas + table(CONTRASTS, [contrast_cells(row) for row in compared], text=3)
+    return areas + table(CONTRASTS, [contrast_cells(row) for row in compared], text=2)
 
 
 def _settings(analysis: Analysis) -> str:

@@ -6,8 +6,10 @@ from typing import Any
 
 from assets.evaluation.html import MISSING, number, p_value, paragraph, percent, table
 from assets.study.analysis import Analysis
-from assets.study.cells import LOCALISATION, localisation_cells
+from assets.study.cells_localised import LOCALISATION, localisation_cells
+from assets.study.entries import ALL
 from assets.study.localised import arms_only
+from assets.study.markdown import not_localised
 
 Row = Mapping[str, Any]
 LEAKS = (
@@ -17,7 +19,8 @@ LEAKS = (
 GUESSES = (
     "On findings that are drawn. Pointing: the map's highest point lies in a box. CL: share of boxes that the surest "
     "detection overlaps by so much or more. Over centre: what it adds to always pointing at the centre of the lungs; "
-    "over random: to random maps as smooth as the arm's. Energy: share of the map in the boxes."
+    "over heat map: to where training boxes lie; over random: to random maps as smooth as the arm's. Intervals are of "
+    "resampled patients. Energy: share of the map in the boxes."
 )
 
 
@@ -30,13 +33,15 @@ def shortcuts_section(analysis: Analysis) -> str:
             item.kind,
             f"undefined: {item.reason}" if item.auc is None else str(item.auc),
             number(item.strength),
+            "-" if item.auc is None else f"{item.auc.negatives} / {item.auc.positives}",
         )
         for protocol, shortcuts in analysis.shortcuts.items()
         for item in shortcuts
     ]
-    head = ("protocol", "shortcut", "kind", f"AUC [{percent(analysis.settings.confidence)}]", "as a model would use it")
+    area = f"AUC [{percent(analysis.settings.confidence)}]"
+    head = ("protocol", "shortcut", "kind", area, "as a model would use it", "normal / abnormal")
     shown = table(head, rows, text=3)
-    return shown and paragraph("What sees no disease, out of fold on the same patients.") + shown
+    return shown and paragraph("What sees no disease, out of fold on the test patients of whom it is known.") + shown
 
 
 def leaks_section(analysis: Analysis) -> str:
@@ -58,14 +63,17 @@ def localisation_section(analysis: Analysis) -> str:
     """Where every arm points, beside guesses, by protocol and seed."""
     rows = []
     for protocol, found in analysis.localisation.items():
-        by_arm: dict[tuple[str, int], dict[str, Row]] = {}
-        for row in arms_only(found):
+        by_arm: dict[tuple[str, int | str], dict[str, Row]] = {}
+        for row in arms_only(found.rows):
             by_arm.setdefault((row["arm"], row["seed"]), {})[row["measure"]] = row
         rows += [
-            (protocol, f"{arm}, seed {seed}", *localisation_cells(measured)) for (arm, seed), measured in by_arm.items()
+            (protocol, f"{arm}, {'mean of seeds' if seed == ALL else f'seed {seed}'}", *localisation_cells(measured))
+            for (arm, seed), measured in by_arm.items()
         ]
     shown = table(("protocol", "arm", *LOCALISATION), rows, text=2)
-    return shown and paragraph(GUESSES) + shown
+    told = [why for protocol in analysis.localisation for why in not_localised(analysis, protocol)]
+    left_out = "".join(paragraph(f"Left out: {why}.") for why in told)
+    return shown and paragraph(GUESSES) + shown + left_out
 
 
 def images_section(analysis: Analysis) -> str:
@@ -87,8 +95,8 @@ def images_section(analysis: Analysis) -> str:
 def members_section(analysis: Analysis) -> str:
     """Fold cohorts, and why some do not count."""
     rows = [
-        (protocol.name, member.cohort, str(len(member.arms)), member.problem or MISSING)
+        (protocol.name, member.cohort, str(len(member.arms)), member.problem or "; ".join(member.left_out) or MISSING)
         for protocol in analysis.study.protocols
         for member in analysis.members[protocol.name]
     ]
-    return table(("protocol", "fold cohort", "arms scored", "problem"), rows, text=2)
+    return table(("protocol", "fold cohort", "arms scored", "not used, and why"), rows, text=2)

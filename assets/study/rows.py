@@ -12,6 +12,7 @@ from assets.study.entries import Entry
 from assets.study.fold_arm import rates
 from assets.study.localised import localisation_columns
 from assets.study.member import Costs, Member
+from assets.study.quality import quality_columns
 
 Row = dict[str, Any]
 
@@ -30,18 +31,20 @@ def _row(analysis: Analysis, place: int, entry: Entry) -> Row:
         "alignment": entry.alignment,
         "method": entry.method,
         "seed": entry.seed,
-        "seeds": entry.seeds,
+        "seeds": len(entry.singles),
         "scores": list(dict.fromkeys(fold.score for fold in entry.folds)),
         **_area(entry, analysis.settings),
         **_aligned(analysis.aligned.get(place)),
         **_baseline(analysis.baselines.get(place)),
         **_shortcut(analysis, entry),
         **_costs(entry.costs),
-        **localisation_columns(entry, analysis.localisation[entry.protocol.name]),
+        **quality_columns(entry, analysis.members[entry.protocol.name]),
+        **localisation_columns(entry, analysis.localisation[entry.protocol.name].rows),
         **_aside(analysis.members[entry.protocol.name], entry.alignment),
     }
     key = sha256(repr(row).encode()).hexdigest()[:32]
-    return {**row, **_status(entry), "key": key, "artifact": "", "artifact_digest": ""}
+    contrasts = [item for found in (analysis.aligned, analysis.baselines) if (item := found.get(place))]
+    return {**row, **_status(entry, contrasts), "key": key, "artifact": "", "artifact_digest": ""}
 
 
 def _area(entry: Entry, settings: EvaluationSettings) -> Row:
@@ -56,11 +59,22 @@ def _area(entry: Entry, settings: EvaluationSettings) -> Row:
         "auc_low": interval.low if interval else None,
         "auc_high": interval.high if interval else None,
         "auc_se": area.standard_error if area else None,
-        "seed_sd": entry.seed_sd,
+        **_singly(entry),
         "average_precision": measured.average_precision,
         "sensitivity": measured.sensitivity,
         "sensitivity_at_threshold": measured.sensitivity_at_threshold,
         "specificity_at_threshold": measured.specificity_at_threshold,
+    }
+
+
+def _singly(entry: Entry) -> Row:
+    area = entry.singly.auc if entry.singly else None
+    interval = area.interval if area else None
+    return {
+        "seed_mean": area.area if area else None,
+        "seed_mean_low": interval.low if interval else None,
+        "seed_mean_high": interval.high if interval else None,
+        "seed_sd": entry.seed_sd,
     }
 
 
@@ -70,6 +84,9 @@ def _aligned(contrast: Contrast | None) -> Row:
     found = contrast.comparison
     return {
         "compared_to": contrast.other.arm,
+        "compared_seeds": contrast.seeds,
+        "compared_normals": contrast.normals,
+        "compared_abnormals": contrast.abnormals,
         "difference": found.difference if found else None,
         "difference_low": found.low if found else None,
         "difference_high": found.high if found else None,
@@ -85,10 +102,13 @@ def _baseline(contrast: Contrast | None) -> Row:
     found = contrast.comparison
     return {
         "baseline": f"{contrast.other.protocol.name}: {contrast.other.arm}",
+        "baseline_normals": contrast.normals,
+        "baseline_abnormals": contrast.abnormals,
         "baseline_difference": found.difference if found else None,
         "baseline_low": found.low if found else None,
         "baseline_high": found.high if found else None,
         "baseline_p": found.p_value if found else None,
+        "baseline_p_holm": contrast.p_holm,
     }
 
 
@@ -121,10 +141,21 @@ def _aside(members: Sequence[Member], alignment: str) -> Row:
     return {"aside_normals": counts["normal"], "aside_abnormals": counts["abnormal"]}
 
 
-def _status(entry: Entry) -> Row:
+def _status(entry: Entry, contrasts: Sequence[Contrast]) -> Row:
     missing = "; ".join(entry.missing)
     if entry.found is None:
         return {"status": "rejected", "reason": missing or entry.undefined}
-    if len(entry.folds) < entry.protocol.folds or missing:
-        return {"status": "needs_review", "reason": missing}
+    told = [*entry.missing, *(why for contrast in contrasts if (why := _partial(entry, contrast)))]
+    if len(entry.folds) < entry.protocol.folds or told:
+        return {"status": "needs_review", "reason": "; ".join(told)}
     return {"status": "ok", "reason": entry.found.auc.note}
+
+
+def _partial(entry: Entry, contrast: Contrast) -> str:
+    """Why a comparison is not of all that the entry has, empty where it is."""
+    lacking = [why for why in contrast.other.missing if why not in entry.missing]
+    if lacking:
+        return f"compared with {contrast.other.arm}, which lacks {', '.join(lacking)}"
+    if contrast.comparison is None:
+        return f"not compared with {contrast.other.arm}: {contrast.reason}"
+    return ""

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
@@ -44,8 +46,26 @@ def test_without_usable_validation_normals_test_patients_give_the_scale() -> Non
     np.testing.assert_array_equal(seed_mean([nothing, nothing]).test.scores, 0)
 
 
+def test_a_patient_whom_a_seed_could_not_score_is_left_out_of_the_mean() -> None:
+    first, second = arm(0), arm(1)
+    whole, less = seed_mean([first, second]), without(second, "t3")
+    found = seed_mean([first, replace(second, test=less)])
+    assert found.test.patients == [name for name in whole.test.patients if name != "t3"]
+    np.testing.assert_allclose(found.test.scores, np.delete(whole.test.scores, 3))
+    np.testing.assert_array_equal(found.test.labels, np.delete(whole.test.labels, 3))
+    turned = PatientScores(less.patients[::-1], less.scores[::-1], less.labels[::-1])
+    again = seed_mean([first, replace(second, test=turned)])
+    np.testing.assert_allclose(again.test.scores, found.test.scores)
+
+
+def without(found: FoldArm, name: str) -> PatientScores:
+    keep = np.array([patient != name for patient in found.test.patients])
+    kept = [patient for patient in found.test.patients if patient != name]
+    return PatientScores(kept, found.test.scores[keep], found.test.labels[keep])
+
+
 def test_seeds_of_other_patients_have_no_mean() -> None:
-    with pytest.raises(Undefined, match="same test patients"):
+    with pytest.raises(Undefined, match="no test patient"):
         seed_mean([arm(0), arm(1, name="u")])
 
 

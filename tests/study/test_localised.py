@@ -8,9 +8,10 @@ import pytest
 from assets.evaluation.settings import EvaluationSettings
 from assets.localisation_summary.settings import SummarySettings
 from assets.study.analysis import analysed
-from assets.study.cells import LOCALISATION as HEAD
-from assets.study.cells import localisation_cells
-from assets.study.localised import LOCALISATION_COLUMNS, arms_only, localised
+from assets.study.cells_localised import LOCALISATION as HEAD
+from assets.study.cells_localised import localisation_cells
+from assets.study.localised import LOCALISATION_COLUMNS, PRIORS, Localised, arms_only, localised
+from assets.study.markdown import markdown
 from assets.study.member import Member
 from assets.study.report import Shown, render_study
 from assets.study.rows import study_rows
@@ -49,9 +50,9 @@ def drawn(fold: int, arm: str, hits: list[float], seed: int = 0) -> list[dict[st
     ]
 
 
-def member(*rows: list[dict[str, Any]]) -> Member:
+def member(*rows: list[dict[str, Any]], cohort: str = "c") -> Member:
     flat = [{name: row.get(name) for name in SCHEMA.names} for group in rows for row in group]
-    return Member("c", localised=pa.Table.from_pylist(flat, schema=SCHEMA))
+    return Member(cohort, localised=pa.Table.from_pylist(flat, schema=SCHEMA))
 
 
 def value(rows: list[dict[str, Any]], measure: str, arm: str = "none/cut") -> dict[str, Any]:
@@ -61,10 +62,10 @@ def value(rows: list[dict[str, Any]], measure: str, arm: str = "none/cut") -> di
 
 def test_every_radiograph_of_every_fold_counts_once() -> None:
     folds = [
-        member(drawn(0, "none/cut", [1, 0, 1]), drawn(0, "chance/centre", [0, 0, 1])),
-        member(drawn(1, "none/cut", [1]), drawn(1, "chance/centre", [0])),
+        member(drawn(0, "none/cut", [1, 0, 1]), drawn(0, "chance/centre", [0, 0, 1]), cohort="a"),
+        member(drawn(1, "none/cut", [1]), drawn(1, "chance/centre", [0]), cohort="b"),
     ]
-    rows = localised(folds, SETTINGS)
+    rows = list(localised(folds, SETTINGS).rows)
     found = value(rows, "pointing")
     assert (found["value"], found["centre"], found["images"], found["boxes"]) == (0.75, 0.25, 4, 4)
     assert found["centre_difference"] == pytest.approx(0.5)
@@ -73,23 +74,52 @@ def test_every_radiograph_of_every_fold_counts_once() -> None:
     assert {row["arm"] for row in arms_only(rows)} == {"none/cut"}
 
 
-def test_an_arm_that_a_fold_lacks_is_left_out_and_radiographs_are_kept() -> None:
+def test_an_arm_that_a_fold_lacks_is_left_out_by_name_and_radiographs_are_kept() -> None:
     folds = [
-        member(drawn(0, "none/cut", [1, 0]), drawn(0, "it_pr/cut", [1, 1])),
-        member(drawn(1, "none/cut", [1, 0])),
+        member(drawn(0, "none/cut", [1, 0]), drawn(0, "it_pr/cut", [1, 1]), cohort="a"),
+        member(drawn(1, "none/cut", [1, 0]), cohort="b"),
     ]
-    rows = localised(folds, SETTINGS)
-    assert {row["arm"] for row in rows} == {"none/cut"}
-    assert value(rows, "pointing")["images"] == 4
+    found = localised(folds, SETTINGS)
+    assert {row["arm"] for row in found.rows} == {"none/cut"}
+    assert value(list(found.rows), "pointing")["images"] == 4
+    assert found.left_out == {"it_pr/cut, seed 0": ["b"]}
+    analysis = replace(analysed(study(), members(study()), EvaluationSettings(), SETTINGS), localisation=told(found))
+    rows = study_rows(analysis)
+    why = "it_pr/cut, seed 0 (not localised in b)"
+    assert f"Not in the tables of localisation: {why}." in markdown(analysis, rows)
+    assert f"Left out: {why}." in render_study(analysis, rows, Shown(""))
+
+
+def told(found: Localised) -> dict[str, Localised]:
+    return {"gan": found, "cheap": Localised()}
+
+
+def test_the_mean_of_seeds_has_the_interval_of_its_difference_to_each_prior() -> None:
+    rng = np.random.default_rng(0)
+    first, second = rng.integers(0, 2, (2, 40)).astype(float)
+    centre, heat = rng.integers(0, 2, 40) * first, rng.integers(0, 2, 40).astype(float)
+    arms = [drawn(0, "none/cut", list(first)), drawn(0, "none/cut", list(second), 1)]
+    priors = [drawn(0, "chance/centre", list(centre)), drawn(0, "chance/heatmap", list(heat))]
+    rows = [row for row in localised([member(*arms, *priors)], SETTINGS).rows if row["measure"] == "pointing"]
+    by_seed = {row["seed"]: row for row in rows if row["arm"] == "none/cut"}
+    assert set(by_seed) == {"all", 0, 1}
+    both = by_seed["all"]
+    assert both["value"] == pytest.approx((first.mean() + second.mean()) / 2)
+    # the same as one arm whose every radiograph is hit as often as by both seeds on average
+    halves = localised([member(drawn(0, "none/cut", list((first + second) / 2)), *priors)], SETTINGS).rows
+    (alone,) = [row for row in halves if (row["arm"], row["measure"]) == ("none/cut", "pointing")]
+    for name in ("low", "high", *(f"{prior}_difference{end}" for prior in PRIORS for end in ("", "_low", "_high"))):
+        assert both[name] == pytest.approx(alone[name])
+    assert both["low"] > min(by_seed[seed]["low"] for seed in (0, 1))
 
 
 def test_without_boxes_there_is_nothing() -> None:
-    assert localised([Member("a"), Member("b", "not begun")], SETTINGS) == []
+    assert localised([Member("a"), Member("b", "not begun")], SETTINGS) == Localised()
     normal = [
         {**row, "truth": "normal", "domain": "normal", "boxes": [], "iou": [], "iou_any": [], "iobb": []}
         for row in drawn(0, "none/cut", [0.0])
     ]
-    assert localised([member(normal)], SETTINGS) == []
+    assert localised([member(normal)], SETTINGS) == Localised([])
 
 
 def test_columns_of_the_table_have_intervals_by_seed_and_means_over_seeds() -> None:
@@ -123,7 +153,13 @@ def test_columns_of_the_table_have_intervals_by_seed_and_means_over_seeds() -> N
     assert first["pointing_low"] <= first["pointing"] <= first["pointing_high"]
     assert first["cl_10_over_centre_low"] <= 0 <= first["cl_10_over_centre_high"]
     assert both["pointing"] == pytest.approx(np.mean([1 / 3, 2 / 3]))
-    assert both["pointing_low"] is None
+    assert both["pointing_low"] < both["pointing"] < both["pointing_high"]
+    assert both["pointing_over_centre_low"] < both["pointing"] - both["pointing_centre"]
+    assert both["pointing_over_centre_high"] > both["pointing"] - both["pointing_centre"]
+    assert both["pointing_heatmap"] is None
+    assert "it_pr/cut, mean of seeds" in text
+    told = markdown(analysis, rows)
+    assert f"| it_pr/cut | 6 | 0.500 [{both['pointing_low']:.3f}, {both['pointing_high']:.3f}] | +0.167 [" in told
     assert "pointing" not in by_line["gan", "it_pr/pca", "all"]
     assert "pointing" not in by_line["cheap", "none/pca", "all"]
 

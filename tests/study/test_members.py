@@ -7,13 +7,15 @@ import pyarrow as pa
 import pytest
 
 from assets.evaluation.arms import evaluated, evaluation_rows
+from assets.evaluation.scored import SCORED_COLUMNS
 from assets.evaluation.settings import EvaluationSettings
-from assets.study import asset_members
+from assets.study import asset_members, asset_reading
 from assets.study.asset_members import read_member
 from assets.study.member import Aside
 from assets.tables import (
     ANOMALY_MAPS,
     EVALUATION,
+    LEAK_CONTROL,
     LOCALISATION,
     PEER_REGISTERED,
     PREALIGNED,
@@ -112,7 +114,7 @@ class Made:
         """As the stage does, from what is there."""
         kind = EvaluationSettings.model_validate(settings)
         maps = [Place("anomaly_maps", key) for key in SHARDS]
-        scored = pa.concat_tables([asset_members._ok(self.run, place) for place in maps])
+        scored = pa.concat_tables([asset_reading.ok(self.run, place, SCORED_COLUMNS) for place in maps])
         rows = evaluation_rows(evaluated(scored, kind))
         parents = {str(place): self.digest(place) for place in [*maps, Place("translator", COHORT)]}
         self.write("evaluation", COHORT, EVALUATION, rows, parents=parents, settings=kind.model_dump())
@@ -171,7 +173,7 @@ def test_a_whole_member_has_what_its_stages_made(made: Made) -> None:
 
 def test_the_score_is_the_headline_of_its_evaluation(made: Made) -> None:
     made.whole()
-    rows = asset_members._read(made.run, Place("evaluation", COHORT)).to_pylist()
+    rows = asset_reading.read(made.run, Place("evaluation", COHORT)).to_pylist()
     other = [{**row, "headline": row["score"] == "score_top5"} for row in rows]
     pointer = read_pointer(made.store, Place("evaluation", COHORT)) or {}
     made.write("evaluation", COHORT, EVALUATION, other, parents=pointer["parents"], settings=pointer["settings"])
@@ -228,7 +230,51 @@ def test_localisation_counts_where_it_is_of_the_maps_of_now(made: Made) -> None:
     assert found.localised is not None
     assert found.localised.num_rows == 2
     made.write("localisation", SHARDS[0], LOCALISATION, [], parents={f"anomaly_maps@{SHARDS[0]}": "older"})
-    assert read_member(made.run, COHORT).localised is None
+    found = read_member(made.run, COHORT)
+    assert found.localised is None
+    place = f"localisation@{SHARDS[0]}"
+    assert found.left_out[1] == f"{place}: measured from an older anomaly_maps@{SHARDS[0]}"
+    # nothing is drawn in a shard: no map was looked at
+    made.write("localisation", SHARDS[0], LOCALISATION, [])
+    found = read_member(made.run, COHORT)
+    assert found.localised is not None
+    assert found.localised.num_rows == 1
+
+
+def test_a_leak_control_that_is_not_of_now_is_left_out_and_told(made: Made) -> None:
+    made.whole()
+    assert read_member(made.run, COHORT).left_out[0] == f"leak_control@{COHORT}: not made yet"
+    mask = {"variant": "used", "scorer": "pca", "auc": 0.6}
+    place, upstream = Place("leak_control", COHORT), Place("lung_masks", SHARDS[0])
+    made.write("leak_control", COHORT, LEAK_CONTROL, [mask], parents={str(upstream): made.digest(upstream)})
+    found = read_member(made.run, COHORT)
+    assert [row["auc"] for row in found.leaks] == [0.6]
+    assert not any("leak_control" in why for why in found.left_out)
+    made.mark(place, must_retrain="a patient was removed")
+    found = read_member(made.run, COHORT)
+    assert (found.leaks, found.left_out[0]) == ([], f"{place}: to be trained again: a patient was removed")
+    made.write("leak_control", COHORT, LEAK_CONTROL, [mask], parents={str(upstream): "older"})
+    found = read_member(made.run, COHORT)
+    assert (found.leaks, found.left_out[0]) == ([], f"{place}: made from an older {upstream}")
+
+
+def test_quality_of_registration_and_translation_is_read_by_arm(made: Made) -> None:
+    made.whole()
+    image = {"domain": "abnormal", "split": "test"}
+    for key, dice in zip(SHARDS, (0.8, 0.9), strict=True):
+        aligned = {**image, "dice_reference": dice, "folded_share": 0.001}
+        rows = [aligned, {**aligned, "split": "train", "dice_reference": 0.1}, {**aligned, "status": "needs_review"}]
+        made.write("registered_radiographs", key, REGISTERED, rows)
+        peer = {**aligned, "arm": "affine", "dice_reference": dice - 0.1}
+        made.write("peer_registered", key, PEER_REGISTERED, [peer])
+    made.write("translator", COHORT, TRANSLATOR, [_trained("it_dpr/pca", normal_preservation=0.02)])
+    made.evaluate()
+    found = read_member(made.run, COHORT)
+    assert found.registration["it_dpr"] == pytest.approx({"dice_reference": 0.85, "folded_share": 0.001})
+    assert found.registration["affine"]["dice_reference"] == pytest.approx(0.75)
+    assert found.registration["it_pr"] == {}
+    assert found.translation[ARM]["normal_preservation"] == 0.02
+    assert found.translation[ARM]["kid"] is None
 
 
 def test_no_normals_and_no_validation_are_borne(made: Made) -> None:

@@ -78,8 +78,12 @@ def test_both_protocols_arms_seeds_costs_and_provenance_are_there() -> None:
 def test_the_finding_names_best_arm_difference_and_shortcut() -> None:
     best = next(row for row in ROWS if (row["arm"], row["seed"]) == ("it_pr/cut", "all"))
     told = finding(ANALYSIS, ROWS)
-    assert "The best of 5 arms, it_pr/cut (gan), separates 60 abnormal from 60 normal patients" in told
-    assert f"{best['difference']:+.3f} against none/cut" in told
+    assert (
+        "The best of 5 arms, it_pr/cut (gan), the ensemble of its 2 seeds, separates 60 abnormal from 60 normal "
+        "patients" in told
+    )
+    assert f"one seed alone has {best['seed_mean']:.3f} on average. That is" in told
+    assert f"{best['difference']:+.3f} against none/cut (p " in told
     assert "It exceeds the strongest shortcut, border" in told
     below = [{**row, "above_shortcut": False} for row in ROWS]
     assert "does not exceed" in finding(ANALYSIS, below)
@@ -112,6 +116,24 @@ def test_what_is_not_complete_is_told() -> None:
     analysis = analysed(STUDY, found, EvaluationSettings())
     told = "Not complete: none/cut, it_pr/cut, it_pr/pca (made_up-2-1: not begun)."
     assert told in markdown(analysis, study_rows(analysis))
+
+
+def test_no_ensemble_outranks_a_single_model_by_being_one() -> None:
+    raised = [{**row, "auc": 0.999} if (row["arm"], row["seed"]) == ("none/cut", "all") else row for row in ROWS]
+    assert "it_pr/cut (gan)" in finding(ANALYSIS, raised)
+    assert "is that of an ensemble" in markdown(ANALYSIS, ROWS)
+    single = [{**row, "seeds": 1} for row in ROWS]
+    assert "ensemble" not in markdown(ANALYSIS, single) + finding(ANALYSIS, single)
+
+
+def test_shortcuts_say_on_how_many_patients_they_were_measured() -> None:
+    (rival,) = [item for item in ANALYSIS.shortcuts["gan"] if item.name == "border"]
+    assert rival.auc is not None
+    fewer = replace(rival, auc=replace(rival.auc, positives=17, negatives=19))
+    analysis = replace(ANALYSIS, shortcuts={"gan": [fewer], "cheap": [fewer]})
+    assert "on 17 abnormal and 19 normal test patients" in markdown(analysis, ROWS)
+    assert "19 / 17" in render_study(analysis, ROWS, SHOWN)
+    assert "same patients" not in markdown(analysis, ROWS)
 
 
 def test_markdown_has_a_line_an_arm_and_the_notice() -> None:

@@ -10,13 +10,16 @@ from assets.evaluation.report_model import ShortcutResult
 from assets.evaluation.roc import auc
 from assets.evaluation.settings import EvaluationSettings
 from assets.study.analysis import analysed
-from assets.study.contrasts import contrast, pooled_shortcuts
+from assets.study.contrasts import contrast
 from assets.study.entries import entries
 from assets.study.fold_arm import FoldArm
 from assets.study.inference import holm
+from assets.study.markdown import markdown
 from assets.study.member import Member
 from assets.study.pooled import paired, pooled
+from assets.study.report import Shown, finding, render_study
 from assets.study.rows import Row, study_rows
+from assets.study.shortcuts import pooled_shortcuts
 from assets.tables import STUDY_TABLE
 from tests.study.made_up import members, scaled, study
 
@@ -80,6 +83,8 @@ def test_the_mean_of_seeds_beats_them_and_tells_their_spread() -> None:
     assert mean["auc"] > np.mean(single)
     assert mean["seed_sd"] == pytest.approx(np.std(single, ddof=1))
     assert mean["seeds"] == 2
+    assert mean["seed_mean"] == pytest.approx(np.mean(single))
+    assert mean["seed_mean_low"] < mean["seed_mean"] < mean["seed_mean_high"]
     assert lines["gan", "it_pr/pca", "all"]["seed_sd"] is None
 
 
@@ -93,6 +98,9 @@ def test_arms_are_compared_with_their_own_method_in_the_plain_frame() -> None:
     assert (row["difference"], row["p"]) == (expected.difference, expected.p_value)
     assert row["difference_low"] < row["difference"] < row["difference_high"]
     assert row["detectable"] > 0
+    both = lines["gan", "it_pr/cut", "all"]
+    assert both["compared_seeds"] == 2
+    assert both["difference"] == pytest.approx(both["auc"] - lines["gan", "none/cut", "all"]["auc"])
     # itself, and an arm whose method has no plain counterpart in its protocol
     assert "compared_to" not in lines["gan", "none/cut", "all"]
     assert "compared_to" not in lines["gan", "it_pr/pca", "all"]
@@ -121,7 +129,11 @@ def test_a_translator_is_compared_with_the_baseline_of_its_frame() -> None:
     assert lines["gan", "none/cut", "all"]["baseline"] == "cheap: none/pca"
     row = lines["gan", "it_pr/cut", "all"]
     assert row["baseline_low"] < row["baseline_difference"] < row["baseline_high"]
-    assert row["baseline_difference"] == pytest.approx(row["auc"] - lines["gan", "it_pr/pca", "all"]["auc"])
+    # what one training gives on average, not the ensemble, which the baseline has none of
+    single = np.mean([lines["gan", "it_pr/cut", seed]["auc"] for seed in "01"])
+    assert single < row["auc"]
+    assert row["baseline_difference"] == pytest.approx(single - lines["gan", "it_pr/pca", "all"]["auc"])
+    assert (row["baseline_normals"], row["baseline_abnormals"]) == (60, 60)
     assert "baseline" not in lines["gan", "it_pr/pca", "all"]
 
 
@@ -200,6 +212,83 @@ def test_a_seed_that_one_fold_lacks_is_left_out_of_the_mean() -> None:
     assert (row["seeds"], row["auc"], row["status"]) == (1, lines["gan", "it_pr/cut", "0"]["auc"], "needs_review")
     assert row["reason"] == "made_up-2-0: the loss was no number"
     assert lines["gan", "it_pr/cut", "1"]["folds_scored"] == 1
+    # one seed against two would be one model against an ensemble: what both have is compared
+    assert (row["compared_seeds"], row["difference"]) == (1, lines["gan", "it_pr/cut", "0"]["difference"])
+    assert row["difference"] != pytest.approx(row["auc"] - lines["gan", "none/cut", "all"]["auc"])
+
+
+def test_arms_without_a_common_seed_are_not_compared() -> None:
+    found = members(STUDY)
+    lost = [
+        replace(m, arms={key: arm for key, arm in m.arms.items() if key not in (("it_pr/cut", 1), ("none/cut", 0))})
+        for m in found["gan"]
+    ]
+    row = by_line(rows_of({**found, "gan": lost}))["gan", "it_pr/cut", "all"]
+    assert (row["difference"], row["p"], row["status"]) == (None, None, "needs_review")
+    assert row["auc"] is not None
+    assert "not compared with none/cut: no seed is there in every fold of both" in row["reason"]
+
+
+def test_a_comparison_of_fewer_patients_says_so() -> None:
+    found = members(STUDY)
+    second = found["gan"][1]
+    only = {key: arm for key, arm in second.arms.items() if not key[0].startswith("none/")}
+    lost = replace(second, arms=only, absent={("none/cut", seed): "the loss was no number" for seed in (0, 1)})
+    analysis = analysed(STUDY, without(found, "gan", 1, lost), SETTINGS)
+    rows = study_rows(analysis)
+    row = by_line(rows)["gan", "it_pr/cut", "all"]
+    assert (row["normals"], row["abnormals"], row["folds_scored"]) == (60, 60, 2)
+    assert (row["compared_normals"], row["compared_abnormals"]) == (30, 30)
+    assert row["status"] == "needs_review"
+    assert row["reason"] == "compared with none/cut, which lacks made_up-2-1: the loss was no number"
+    told = markdown(analysis, rows)
+    assert f"{row['difference_high']:+.3f}] on 30 normal and 30 abnormal" in told
+    assert "With 30 abnormal and 30 normal patients" in told
+    assert "against none/cut on 30 normal and 30 abnormal (p" in finding(analysis, rows)
+    assert "30 / 30" in render_study(analysis, rows, Shown(""))
+
+
+def test_p_values_against_the_baseline_are_a_family_of_their_own() -> None:
+    rows = [row for row in rows_of(members(STUDY)) if row["protocol"] == "gan" and row.get("baseline_p") is not None]
+    assert len(rows) == 2
+    assert [row["baseline_p_holm"] for row in rows] == holm([row["baseline_p"] for row in rows])
+
+
+def test_quality_stands_beside_the_areas_as_means_over_folds_and_seeds() -> None:
+    found = members(STUDY)
+    folds = [
+        replace(
+            member,
+            registration={"it_pr": {"dice_reference": 0.9 + 0.02 * fold, "folded_share": 0.001}},
+            translation={
+                ("it_pr/cut", seed): {"normal_preservation": 0.01 * (1 + fold + 2 * seed), "kid": None}
+                for seed in (0, 1)
+            },
+        )
+        for fold, member in enumerate(found["gan"])
+    ]
+    analysis = analysed(STUDY, {**found, "gan": folds}, SETTINGS)
+    rows = study_rows(analysis)
+    lines = by_line(rows)
+    row, second = lines["gan", "it_pr/cut", "all"], lines["gan", "it_pr/cut", "1"]
+    assert (row["dice_reference"], row["folded_share"]) == pytest.approx((0.91, 0.001))
+    assert (row["normal_preservation"], second["normal_preservation"]) == pytest.approx((0.025, 0.035))
+    assert row["kid"] is None
+    assert lines["gan", "none/cut", "all"]["dice_reference"] is None
+    assert lines["gan", "it_pr/pca", "all"]["dice_reference"] == pytest.approx(0.91)
+    text = render_study(analysis, rows, Shown(""))
+    assert "0.910" in text
+    assert "0.0250" in text
+
+
+def test_a_patient_in_two_folds_is_a_stated_problem() -> None:
+    found = members(STUDY)
+    twice = [found["gan"][0], replace(found["gan"][0], cohort="made_up-2-1")]
+    rows = rows_of({**found, "gan": twice})
+    row = by_line(rows)["gan", "it_pr/cut", "all"]
+    assert (row["auc"], row["status"]) == (None, "rejected")
+    assert "tested in two folds" in row["reason"]
+    assert by_line(rows)["cheap", "it_pr/pca", "all"]["auc"] is not None
 
 
 def test_one_class_constant_and_broken_scores_end_nothing() -> None:
