@@ -8,7 +8,7 @@ from assets.image_scores.asset_overlays import Overlays
 from assets.image_scores.asset_rows import image_tasks
 from assets.image_scores.settings import ImageScoreSettings
 from assets.image_scores.summary import above_by_arm
-from assets.pairing.asset_frames import FRAMES_OF_SHARD
+from assets.pairing.asset_frames import ARM_FRAMES_OF_SHARD
 from assets.pairing.frames import Row
 from assets.tables import IMAGE_SCORES
 from resources.dagster_shapes import column_schema, set_aside_table, table
@@ -26,7 +26,7 @@ KINDS = {"arm": "string", "seed": "int", "best": "bool", "score": "string", "thr
 @dg.asset(
     partitions_def=SHARDS,
     deps=[
-        *FRAMES_OF_SHARD,
+        *ARM_FRAMES_OF_SHARD,
         *(cohort_model(name) for name in ("registration_model", "normal_maps", "evaluation")),
         "anomaly_maps",
         "localisation",

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 
-from assets.alignments import Alignment
+from assets.alignments import PEERS, USUAL, Alignment
 from assets.localisation.asset_maps import ArmMaps
 from assets.localisation.detection import detect
 from assets.localisation.rows import detections_in_source
@@ -20,8 +20,8 @@ from resources.stage_run import StageRun
 
 # Settings of the localisation stage that decide what is detected, besides its maps.
 DETECTING = ("detection_sigma", "relative_threshold", "smallest_share", "detections")
-# The four frames of one radiograph: rows come radiograph by radiograph.
-_GRIDS = 4
+# The frames of one radiograph: rows come radiograph by radiograph.
+_GRIDS = len(USUAL) + len(PEERS)
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Detector:
         run: of the stage.
         settings: that the localisation stage was run with.
         maps: the maps that are looked at.
-        rows: radiographs that every frame can be made of, by id; with size, scale and offset.
+        rows: radiographs that every usual frame can be made of, by id; with size, scale, offset and rows after peers.
         registration: carries maps between canvas and frame.
     """
 

@@ -10,12 +10,13 @@ from assets.image_scores.overlay import cropped, full_scale, overlay, score_line
 from assets.image_scores.preview import Shown, score_sheet
 from assets.images import F32
 from assets.localisation.rows import canvas_of, frame_of
-from assets.pairing.asset_frames import FRAME_COLUMNS, FRAME_STAGES
+from assets.pairing.asset_frames import FRAME_COLUMNS, FRAME_STAGES, peer_table
 from assets.pairing.asset_pixels import cohort_registration
 from assets.pairing.chosen_frames import join_chosen
 from assets.pairing.frames import FrameRows, Row, frame
 from assets.pictures import to_png
 from assets.scoring.settings import ScoringSettings
+from assets.translation.arms import parse_arm
 from resources.dagster_shapes import PICTURE_BYTES
 from resources.manifests import fingerprint, read_artifact
 from resources.stage_run import StageRun, upstream_settings
@@ -90,7 +91,8 @@ class Overlays:
             return {}
         columns = {**FRAME_COLUMNS, "radiographs": (*FRAME_COLUMNS["radiographs"], *PLACED)}
         tables = [self.run.ok_table(stage, columns=columns[stage]) for stage in FRAME_STAGES]
-        return join_chosen(tables, sorted(row["radiograph_id"] for row in rows))
+        peers = peer_table(self.run, {parse_arm(row["arm"]).alignment for row in rows})
+        return join_chosen(tables, sorted(row["radiograph_id"] for row in rows), peers)
 
     def _tile(self, row: Row, rows: FrameRows) -> Shown:
         values, lungs = self._view.on_canvas(self._scored[row["radiograph_id"]], rows)

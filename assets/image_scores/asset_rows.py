@@ -7,17 +7,19 @@ from typing import Any, cast
 
 import pyarrow.compute as pc
 
+from assets.alignments import peers_among
 from assets.evaluation.choice import decided, validation_areas
 from assets.image_scores.asset_decisions import deciding_rows
 from assets.image_scores.asset_detections import DETECTING, Detector
-from assets.image_scores.rows import IMAGE, Shard, Told, preferred, told_rows
+from assets.image_scores.rows import IMAGE, Arm, Shard, Told, preferred, told_rows
 from assets.image_scores.settings import ImageScoreSettings
 from assets.localisation.asset_maps import ArmMaps
 from assets.localisation.settings import LocalisationSettings
-from assets.pairing.asset_frames import FRAME_COLUMNS, FRAME_STAGES
+from assets.pairing.asset_frames import FRAME_COLUMNS, FRAME_STAGES, PEER_COLUMNS, PEER_STAGE
 from assets.pairing.asset_pixels import cohort_registration
-from assets.pairing.frames import Row, join
+from assets.pairing.frames import Row, join, with_peers
 from assets.scoring.score import SCORE_NAMES
+from assets.translation.arms import parse_arm
 from resources.incremental import Outcome, Status, Task, row_key
 from resources.stage_run import StageRun, upstream_settings
 
@@ -63,8 +65,8 @@ class Images:
         return Task(self._key(told, chosen, made_from), told.columns, work)
 
     def _key(self, told: Told, settings: dict[str, Any], inputs: Sequence[str]) -> str:
-        scored = told.scored or {"arm": "", "seed": ""}
-        row = (told.columns["radiograph_id"] or "", str(told.columns["row"]), scored["arm"], str(scored["seed"]))
+        arm = [str(told.columns.get(name, "")) for name in ("arm", "seed")]
+        row = (told.columns["radiograph_id"] or "", str(told.columns["row"]), *arm)
         return row_key(self.run.stage, self.run.version, settings, [*row, *inputs])
 
     def _looked_at(self, told: Told) -> bool:
@@ -87,9 +89,22 @@ def image_tasks(run: StageRun, settings: ImageScoreSettings) -> list[Task]:
     registration = cache(partial(cohort_registration, run))
     # Recorded as read whether or not anything is looked for: the next run must not be taken for another one.
     run.rows("registration_model", run.cohort, ["key"])
-    detector = Detector(run, chosen, ArmMaps.of(run, chosen.maps), join(*ok), registration)
+    maps = ArmMaps.of(run, chosen.maps)
+    arms = [*dict.fromkeys([*((row["arm"], row["seed"]) for row in scored), *maps.normals])]
+    peers = _peers(run, arms)
+    brought = with_peers(join(*ok).values(), [row for row in peers if row["status"] == "ok"])
+    rows = {row.radiograph["radiograph_id"]: row for row in brought}
+    detector = Detector(run, chosen, maps, rows, registration)
     images = Images(run, settings, _measured(run), detector, run.model("reference_lung")["key"])
-    return [images.task(told) for told in told_rows(Shard(radiographs, aside, scored), decided(deciding), best)]
+    shard = Shard(radiographs, aside, scored, [row for row in peers if row["status"] != "ok"], arms)
+    return [images.task(told) for told in told_rows(shard, decided(deciding), best)]
+
+
+def _peers(run: StageRun, arms: Sequence[Arm]) -> list[Row]:
+    """Rows after the peers that arms are in the frames of; nothing is read where there are none."""
+    peers = peers_among(parse_arm(arm).alignment for arm, _ in arms)
+    rows = run.rows(PEER_STAGE, columns=[*PEER_COLUMNS, "status", "reason"]) if peers else []
+    return [row for row in rows if row["arm"] in peers]
 
 
 def _measured(run: StageRun) -> dict[Name, list[Row]]:

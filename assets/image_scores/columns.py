@@ -10,7 +10,7 @@ MEANING = {
     "status": "ok, needs_review, rejected or failed; only ok has a score",
     "stage": "the stage that set the image aside; null for ok",
     "reason": "why; empty for ok",
-    "arm": "alignment and method that the score is of; null where the image was set aside before",
+    "arm": "alignment and method that the score is of; null where the image was set aside for all arms",
     "seed": "of the arm's training",
     "best": "whether validation patients prefer this arm and seed, by the area of its score",
     "score_name": "which score it is: the one that validation patients chose for the method",

@@ -38,15 +38,21 @@ class Shard:
         radiographs: every row, those that could not be decoded too.
         aside: rows of later stages that are not ok, the stages in their order.
         scored: rows of the anomaly maps.
+        peers_aside: rows after peers that are not ok, which name the peer as `arm`.
+        arms: all arms of the cohort with their seeds.
     """
 
     radiographs: Sequence[Row]
     aside: Mapping[str, Sequence[Row]] = field(default_factory=dict)
     scored: Sequence[Row] = ()
+    peers_aside: Sequence[Row] = ()
+    arms: Sequence[Arm] = ()
 
 
 def told_rows(shard: Shard, decisions: Decisions, best: Arm | None) -> Iterator[Told]:
     """A row an image of the scored splits and arm, in the order of the images; one for each that was set aside.
+
+    What a peer could not register is set aside for the arms in that peer's frame alone.
 
     Args:
         shard: its images.
@@ -54,9 +60,7 @@ def told_rows(shard: Shard, decisions: Decisions, best: Arm | None) -> Iterator[
         best: arm and seed that validation patients prefer.
     """
     ends = {row["radiograph_id"]: (stage, row) for stage, rows in shard.aside.items() for row in rows}
-    scored: dict[str, list[Row]] = {}
-    for row in shard.scored:
-        scored.setdefault(row["radiograph_id"], []).append(row)
+    scored, without = _by_image(shard.scored), _by_image(shard.peers_aside)
     for radiograph in shard.radiographs:
         if radiograph["split"] not in SPLITS:
             continue
@@ -68,6 +72,12 @@ def told_rows(shard: Shard, decisions: Decisions, best: Arm | None) -> Iterator[
             yield from (
                 _scored(radiograph, row, decisions, best) for row in scored.get(radiograph["radiograph_id"], [])
             )
+            yield from (
+                _aside(radiograph, "peer_registered", row, {"arm": arm, "seed": seed, "best": (arm, seed) == best})
+                for row in without.get(radiograph["radiograph_id"], [])
+                for arm, seed in shard.arms
+                if arm.partition("/")[0] == row["arm"]
+            )
 
 
 def preferred(arms: Iterable[Arm], areas: Mapping[Arm, float]) -> Arm | None:
@@ -75,8 +85,15 @@ def preferred(arms: Iterable[Arm], areas: Mapping[Arm, float]) -> Arm | None:
     return max(arms, key=lambda arm: areas.get(arm, float("-inf")), default=None)
 
 
-def _aside(radiograph: Row, stage: str, row: Row) -> Told:
-    return Told({**_image(radiograph), "stage": stage}, row["status"], row["reason"] or "")
+def _by_image(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row["radiograph_id"], []).append(row)
+    return found
+
+
+def _aside(radiograph: Row, stage: str, row: Row, arm: Row | None = None) -> Told:
+    return Told({**_image(radiograph), "stage": stage, **(arm or {})}, row["status"], row["reason"] or "")
 
 
 def _scored(radiograph: Row, row: Row, decisions: Decisions, best: Arm | None) -> Told:

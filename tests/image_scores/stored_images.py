@@ -9,6 +9,7 @@ import pyarrow as pa
 from assets import tables
 from assets.localisation.settings import LocalisationSettings
 from assets.prealignment.settings import PrealignmentSettings
+from assets.prealignment.warp import quantize
 from assets.registration.settings import RegistrationSettings
 from assets.scoring.score import SCORE_NAMES
 from assets.scoring.settings import ScoringSettings
@@ -29,6 +30,7 @@ SCHEMAS = {
     "lung_masks": tables.LUNG_MASKS,
     "prealigned_radiographs": tables.PREALIGNED,
     "registered_radiographs": tables.REGISTERED,
+    "peer_registered": tables.PEER_REGISTERED,
     "reference_lung": tables.REFERENCE_LUNG,
     "registration_model": tables.REGISTRATION_MODEL,
     "normal_maps": tables.NORMAL_MAPS,
@@ -130,6 +132,24 @@ def six_images(store: ObjectStore, **radiographs: Any) -> ObjectStore:  # noqa: 
     put(store, "localisation", [{"radiograph_id": f"{n:032x}", "detections": [], **known} for n in (0, 1, 4)])
     put(store, "evaluation", [decided("it_dpr/cut", 0.5), decided("none/pca", None, 0.875)])
     return store
+
+
+def with_an_arm_of_affine(store: ObjectStore) -> ObjectStore:
+    """Images 0 and 4 scored in the frame of the affine peer, too, where nothing moves; image 1 could not be."""
+    still = stored(store, "still", {"displacement": quantize(np.zeros((2, SIDE, SIDE), np.float32))})
+    brought = [{"radiograph_id": f"{n:032x}", "arm": "affine", "status": "ok", **still} for n in (0, 4)]
+    folded = {"radiograph_id": f"{1:032x}", "arm": "affine", "status": "needs_review", "key": "folded"}
+    other = {"radiograph_id": f"{1:032x}", "arm": "voxelmorph", "status": "failed", "key": "no arm is in its frame"}
+    put(store, "peer_registered", [*brought, {**folded, "reason": "affine: it folds"}, other])
+    frame: Arrays = {"map": hot_map(), "positive": hot_map(), "lungs": lungs_of(SIDE)}
+    maps = store_rows(store, "anomaly_maps")
+    mine = [scored(n, "affine/pca", 0.5, **stored(store, f"affine{n}", frame)) for n in (0, 4)]
+    put(store, "anomaly_maps", [*maps, *mine])
+    return store
+
+
+def store_rows(store: ObjectStore, stage: str) -> list[Row]:
+    return run_of(store).rows(stage)
 
 
 def by_image(rows: list[Row]) -> Mapping[tuple[int, str | None], Row]:

@@ -30,6 +30,8 @@ from tests.image_scores.stored_images import (
     run_of,
     scored,
     six_images,
+    store_rows,
+    with_an_arm_of_affine,
 )
 from tests.outside.synthetic import lungs_of
 
@@ -183,6 +185,52 @@ def test_a_cohort_without_labels_normals_or_boxes_is_told_likewise(home: Path, l
     assert rows[1, "none/pca"]["boxes"] == []
     assert rows[1, "none/pca"]["detections"]
     assert rows[1, "it_dpr/cut"]["detections"] is None
+
+
+def test_an_arm_in_a_peers_frame_has_scores_boxes_and_what_its_peer_could_not_register(store: ObjectStore) -> None:
+    usual = rows_of(store)
+    rows = rows_of(with_an_arm_of_affine(store))
+    assert rows[1, "affine/pca"]["detections"] == rows[1, "none/pca"]["detections"]
+    assert rows[5, "affine/pca"]["status"] == "ok"
+    left_out = rows[2, "affine/pca"]
+    assert [left_out[name] for name in ("stage", "status", "reason", "seed", "best")] == [
+        *("peer_registered", "needs_review", "affine: it folds"),
+        *(0, False),
+    ]
+    assert rows.keys() - usual.keys() == {(number, "affine/pca") for number in (1, 2, 5)}
+    assert all(rows[name]["key"] == row["key"] for name, row in usual.items())
+
+
+def test_peers_are_not_read_where_no_arm_is_in_their_frames(store: ObjectStore) -> None:
+    run = run_of(store)
+    image_tasks(run, ImageScoreSettings())
+    assert f"peer_registered@{SHARD}" not in run.parents
+    with_an_arm_of_affine(store)
+    image_tasks(run, ImageScoreSettings())
+    assert f"peer_registered@{SHARD}" in run.parents
+
+
+def test_an_overlay_of_an_arm_in_a_peers_frame_is_drawn(store: ObjectStore) -> None:
+    with_an_arm_of_affine(store)
+    put(store, "evaluation", [decided("affine/pca", None, 0.875)])
+    row = rows_of(store)[1, "affine/pca"]
+    assert row["best"]
+    drawing = Overlays(run_of(store), [row])
+    assert drawing.refresh(True) == 1
+    assert list(drawing.sheet()) == ["highest affine/pca seed 0"]
+
+
+def test_another_registration_by_a_peer_is_looked_at_anew(store: ObjectStore) -> None:
+    before = rows_of(with_an_arm_of_affine(store))
+    moved = [
+        {**row, "key": "another"} if row["status"] == "ok" else row for row in store_rows(store, "peer_registered")
+    ]
+    put(store, "peer_registered", moved)
+    after = rows_of(store)
+    assert {name for name, row in after.items() if row["key"] != before[name]["key"]} == {
+        (1, "affine/pca"),
+        (5, "affine/pca"),
+    }
 
 
 def test_a_shard_without_scored_images_has_no_row_and_no_picture(store: ObjectStore) -> None:
