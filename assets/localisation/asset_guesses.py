@@ -47,14 +47,17 @@ def _chance(method: str, alignment: Alignment | None = None, seed: int = 0) -> d
 
 
 def training_heat(run: StageRun) -> tuple[F32, str] | None:
-    """Mean of the training radiographs' boxes in the reference frame and its digest; None without a box."""
-    if read_pointer(run.store, Place("pseudo_pairs", run.cohort)) is None:
-        # A cohort that borrows its models draws no pairs and has no training radiograph.
+    """Mean of the training radiographs' boxes in the reference frame and its digest; None without a box.
+
+    A cohort that borrows its translators has no training radiograph: pairs that lie there are of an earlier time.
+    """
+    translator, pairs = (read_pointer(run.store, Place(stage, run.cohort)) for stage in ("translator", "pseudo_pairs"))
+    if pairs is None or (translator or {}).get("settings", {}).get("borrow_from"):
         return None
-    pairs = run.ok_table("pseudo_pairs", run.cohort, ["abnormal_id", "abnormal_boxes", "split"])
-    boxed = pc.and_(pc.equal(pairs["split"], "train"), pc.greater(pc.list_value_length(pairs["abnormal_boxes"]), 0))
+    drawn = run.ok_table("pseudo_pairs", run.cohort, ["abnormal_id", "abnormal_boxes", "split"])
+    boxed = pc.and_(pc.equal(drawn["split"], "train"), pc.greater(pc.list_value_length(drawn["abnormal_boxes"]), 0))
     lungs = read_artifact(run.store, run.model("reference_lung"))["lungs"]
-    heat = heat_of(pairs.filter(boxed), lungs.shape)
+    heat = heat_of(drawn.filter(boxed), lungs.shape)
     return None if heat is None else (heat, digest_of(heat.tobytes()))
 
 

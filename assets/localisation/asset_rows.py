@@ -33,11 +33,13 @@ ARM = ("arm", "alignment", "method", "seed")
 def localised_tasks(run: StageRun, settings: LocalisationSettings) -> list[Task]:
     """Tasks of a shard, radiograph by radiograph; none where no radiograph of it has boxes or a lesion."""
     rows = measured_rows(list(_joined(run).values()), settings.normals)
+    # Read, and so recorded, in any case: without it nobody could tell that a shard without findings is up to date.
+    arms = _arms(run)
     if not rows:
         return []
     reference = cache(partial(cohort_registration, run))
     reference_key = str(run.model("reference_lung")["key"])
-    maps, arms, heat = ArmMaps.of(run, settings.maps), _arms(run), training_heat(run)
+    maps, heat = ArmMaps.of(run, settings.maps), training_heat(run)
     peers = peer_table(run, {row["alignment"] for scored in arms.values() for row in scored})
     rows = rows if peers is None else with_peers(rows, peers.to_pylist())
 

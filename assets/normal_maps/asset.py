@@ -1,5 +1,6 @@
 """What is usual: mean and spread of every arm's maps of validation normals, which no training has seen."""
 
+from collections import Counter
 from functools import partial
 
 import dagster as dg
@@ -68,6 +69,9 @@ def _refreshed(run: StageRun, settings: NormalMapsSettings, device: torch.device
 def held_out_normals(tables: list[pa.Table], peers: pa.Table | None = None) -> list[FrameRows]:
     """The first radiograph by id of every validation patient that is normal and went through every stage.
 
+    Patients with one validation radiograph come first: of what is usual for a radiograph only its own map can be left
+    out, so the other radiographs of a patient who is in the sums are compared with that patient as well.
+
     Args:
         tables: of the stages of `FRAME_STAGES`, with `FRAME_COLUMNS`.
         peers: rows after peers; by default none are joined.
@@ -75,11 +79,13 @@ def held_out_normals(tables: list[pa.Table], peers: pa.Table | None = None) -> l
     radiographs, *others = tables
     wanted = pc.and_(pc.equal(radiographs["split"], "validation"), pc.equal(radiographs["domain"], "normal"))
     mine = radiographs.filter(wanted)
+    validation = radiographs.filter(pc.equal(radiographs["split"], "validation"))
+    counted = Counter(validation["patient"].to_pylist())
     rows = join_chosen([mine, *others], common_ids([mine, *others]), peers).values()
     first: dict[str, FrameRows] = {}
     for row in rows:
         first.setdefault(row.radiograph["patient"], row)
-    return list(first.values())
+    return sorted(first.values(), key=lambda row: counted[row.radiograph["patient"]] > 1)
 
 
 def _before(run: StageRun) -> dict[str, Row]:

@@ -8,10 +8,11 @@ from typing import Any
 import torch
 
 from assets.normal_maps.settings import NormalMapsSettings
-from assets.normal_maps.stored import FITTED_ON, members_array, members_of, pooling_of
+from assets.normal_maps.stored import FITTED_ON, LEFT_OUT, chosen_of, members_array, pooling_of
 from assets.normal_maps.summed import summed
 from assets.pairing.frames import FrameRows, Row, frame_key
 from assets.scoring.asset_arms import FramedRows, ReadyArm, ready_arm
+from assets.scoring.asset_batches import Batches
 from assets.scoring.framed import Mapped
 from assets.translation.arms import parse_arm
 from assets.translation.moments import arrays_of, usual
@@ -65,7 +66,7 @@ class Normals:
         if before is None:
             return None
         try:
-            members = members_of(read_artifact(self.run.store, before))
+            members = chosen_of(read_artifact(self.run.store, before))
         except CorruptArtifact:
             # It is computed anew where its key has no artefact, and told of where it was altered.
             return None
@@ -81,15 +82,35 @@ class Normals:
 
     def _outcome(self, trained: Row, members: Mapping[str, FrameRows]) -> Outcome:
         arm = ready_arm(self.run.store, trained, self.device)
-        found = summed(self._mapped(arm, list(members.values())), arm.size, self.settings)
+        problems: dict[str, str] = {}
+        found = summed(self._mapped(arm, members, problems), arm.size, self.settings)
+        mapped = sorted(members.keys() - problems)
+        if self._refusal(len(mapped)):
+            return Outcome(status="rejected", reason=f"{self._refusal(len(mapped))}; {_told(problems, members)}")
         whole = found.moments["absolute"]
         columns: dict[str, Any] = {
             "threshold": found.threshold,
             "mean": float(whole.first.sum() / whole.count.sum()),
             "spread": usual(whole, pooling_of(self.settings)).whole_spread,
         }
-        return Outcome(columns, {**arrays_of(found.moments.items()), FITTED_ON: members_array(sorted(members))})
+        left_out = {LEFT_OUT: members_array(sorted(problems))} if problems else {}
+        arrays = {**arrays_of(found.moments.items()), FITTED_ON: members_array(mapped), **left_out}
+        return Outcome(columns, arrays, reason=_told(problems, members) if problems else "")
 
-    def _mapped(self, arm: ReadyArm, rows: list[FrameRows]) -> Iterator[Mapped]:
-        for first in range(0, len(rows), BATCH):
-            yield from self.frames.mapped(arm, rows[first : first + BATCH])
+    def _mapped(self, arm: ReadyArm, members: Mapping[str, FrameRows], problems: dict[str, str]) -> Iterator[Mapped]:
+        """Maps of the normals; why one has none is put down under its name."""
+        rows = list(members.values())
+        batches = Batches(range(len(rows)), BATCH, lambda few: self.frames.mapped(arm, [rows[one] for one in few]))
+        for number, name in enumerate(members):
+            try:
+                yield batches.take(number)
+            except (OSError, CorruptArtifact, MemoryError, torch.OutOfMemoryError):
+                raise
+            except Exception as error:
+                problems[name] = f"{type(error).__name__}: {error}"
+        if len(problems) == len(members):
+            raise ValueError(_told(problems, members))
+
+
+def _told(problems: Mapping[str, str], members: Mapping[str, FrameRows]) -> str:
+    return f"{len(problems)} of {len(members)} normals could not be mapped: {next(iter(problems.values()))}"

@@ -13,6 +13,8 @@ from assets.scoring.score import KINDS, Kind
 from assets.translation.moments import Moments, Pooling, Usual, moments_of, usual
 
 FITTED_ON = "fitted_on"
+# Only where some normals could not be mapped: they are in no sum, and nothing is tried anew because of them.
+LEFT_OUT = "left_out"
 
 
 def pooling_of(settings: NormalMapsSettings) -> Pooling:
@@ -26,8 +28,17 @@ def members_array(members: Collection[str]) -> npt.NDArray[np.uint8]:
 
 
 def members_of(arrays: Mapping[str, npt.NDArray[np.generic]]) -> frozenset[str]:
-    """What `members_array` was given."""
-    return frozenset(bytes(name).hex() for name in arrays[FITTED_ON])
+    """Names of the normals that are in the sums."""
+    return _names(arrays[FITTED_ON])
+
+
+def chosen_of(arrays: Mapping[str, npt.NDArray[np.generic]]) -> frozenset[str]:
+    """Names of all normals that were looked at, those that could not be mapped, too."""
+    return members_of(arrays) | (_names(arrays[LEFT_OUT]) if LEFT_OUT in arrays else frozenset())
+
+
+def _names(array: npt.NDArray[np.generic]) -> frozenset[str]:
+    return frozenset(bytes(name).hex() for name in array)
 
 
 @dataclass(frozen=True)

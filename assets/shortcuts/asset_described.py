@@ -1,6 +1,7 @@
 """A cohort's radiographs as the audit sees them, read from the stages."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -20,7 +21,7 @@ from assets.shortcuts.described import PICTURED, coded, curved, pictured
 from assets.shortcuts.plain import lung_area_ratio, mean_jacobian_deviation, mean_lung_intensity
 from assets.shortcuts.settings import ShortcutSettings
 from assets.translation.frame_maps import Registration, frame_displacement
-from resources.arrays import Arrays
+from resources.arrays import Arrays, CorruptArtifact
 from resources.manifests import read_artifact
 from resources.stage_run import StageRun
 
@@ -54,7 +55,7 @@ def described(run: StageRun, settings: ShortcutSettings) -> Described:
     )
     look = partial(_seen, partial(read_artifact, run.store), reference, registration, settings)
     with ThreadPoolExecutor(_READERS) as readers:
-        return _gathered(list(readers.map(look, rows)))
+        return _gathered(_without_problems(run, list(readers.map(partial(_seen_or_why, look), rows))))
 
 
 def chosen_ids(tables: Sequence[pa.Table], splits: Sequence[str], at_most: int) -> list[str]:
@@ -72,6 +73,22 @@ def chosen_ids(tables: Sequence[pa.Table], splits: Sequence[str], at_most: int) 
             wanted = pc.and_(pc.equal(radiographs["split"], split), pc.equal(radiographs["domain"], domain))
             chosen += common_ids([radiographs.filter(wanted), *others])[:at_most]
     return chosen
+
+
+def _seen_or_why(look: Callable[[FrameRows], Seen], rows: FrameRows) -> Seen | str:
+    try:
+        return look(rows)
+    except (OSError, CorruptArtifact, MemoryError):
+        # The machine's fault and not the radiograph's.
+        raise
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+
+
+def _without_problems(run: StageRun, found: Sequence[Seen | str]) -> list[Seen]:
+    for why, count in Counter(item for item in found if isinstance(item, str)).most_common():
+        run.progress(f"{run.place}: {count} of {len(found)} radiographs cannot be looked at: {why}")
+    return [item for item in found if not isinstance(item, str)]
 
 
 def _seen(read: Read, reference: U8, registration: Registration, settings: ShortcutSettings, rows: FrameRows) -> Seen:
@@ -104,7 +121,9 @@ def _gathered(seen: Sequence[Seen]) -> Described:
         for name in (seen[0].quantities if seen else ())
     }
     recorded = {name: _recorded(name, sources) for name in _RECORDED}
-    every = np.concatenate(list(recorded.values()), axis=1)
+    # What nobody recorded would make the rest unknown, too.
+    known = [values for values in recorded.values() if np.isfinite(values).any()]
+    every = np.concatenate([np.zeros((len(sources), 0)), *known], axis=1)
     return Described(
         np.array([row["patient"] for row in sources], dtype=np.str_),
         np.array([row["domain"] == "abnormal" for row in sources], dtype=np.bool_),

@@ -16,6 +16,8 @@ from assets.translation.template import fit_template
 from assets.translation.watch import VALIDATION_AUC
 
 Weights = dict[str, Tensor]
+# Of each class: on fewer images than these an area says nothing of which number is better.
+FEWEST = 5
 
 
 def chosen_by_validation(method: Method, settings: TranslationSettings) -> bool:
@@ -55,14 +57,14 @@ def preferred(weights: Weights, tried: Sequence[int], settings: TranslationSetti
         panel: validation images.
 
     Returns:
-        The middle one of `tried` where a domain has no validation image.
+        The middle one of `tried` where a domain has fewer than `FEWEST` validation images.
     """
     if len(tried) == 1:
         return tried[0]
+    if panel is None or min(len(panel.abnormal), len(panel.normal)) < FEWEST:
+        return tried[len(tried) // 2]
     areas: dict[int, float] = {}
     for number in tried:
         look = partial(translate, "pca", leading(weights, number), settings=settings)
-        found = {} if panel is None else measured(panel, translations(panel, look))
-        if VALIDATION_AUC in found:
-            areas[number] = found[VALIDATION_AUC]
-    return max(areas, key=lambda number: areas[number]) if areas else tried[len(tried) // 2]
+        areas[number] = measured(panel, translations(panel, look))[VALIDATION_AUC]
+    return max(areas, key=lambda number: areas[number])

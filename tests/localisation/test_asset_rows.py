@@ -1,13 +1,16 @@
 from pathlib import Path
 
+import dagster as dg
 import numpy as np
 import pytest
 
+from assets.localisation.asset_guesses import training_heat
 from assets.localisation.asset_pictures import pictures
 from assets.localisation.asset_rows import localised_tasks
 from assets.localisation.settings import LocalisationSettings
-from assets.tables import LOCALISATION
-from tests.localisation.made_up import ARMS, FEW, SIDE, SUBJECTS, MadeUp, Row
+from assets.tables import LOCALISATION, TRANSLATOR
+from resources.manifests import Place, publish, require_current
+from tests.localisation.made_up import ARMS, COHORT, FEW, SIDE, SUBJECTS, MadeUp, Row
 
 GUESSES = ("chance/centre", "chance/random_6")
 WHOLE = [{"x": 0.0, "y": 0.0, "width": float(SIDE), "height": float(SIDE), "kind": ""}]
@@ -122,12 +125,27 @@ def test_a_map_that_is_not_finite_fails_its_own_row_only(made: MadeUp) -> None:
     assert rows[1, "it_pr/pca", 0]["status"] == "ok"
 
 
+def test_pairs_of_an_earlier_time_are_no_guess_for_a_cohort_that_borrows_its_translators(made: MadeUp) -> None:
+    made.pairs([[20, 20, 8, 8]])
+    run = made.run()
+    place = Place("pseudo_pairs", COHORT)
+    _, pairs = require_current(made.store, place)
+    publish(made.store, place, pairs, {"parents": {f"registration_model@{COHORT}": "older"}})
+    with pytest.raises(dg.Failure, match="was made from an older registration_model"):
+        training_heat(run)
+    borrowed = {"parents": {}, "settings": {"borrow_from": "other"}}
+    publish(made.store, Place("translator", COHORT), TRANSLATOR.empty_table(), borrowed)
+    assert training_heat(run) is None
+
+
 def test_a_shard_without_findings_is_not_measured_and_reads_little(made: MadeUp) -> None:
     for index in range(SUBJECTS):
         made.radiograph(index)["has_lesion"] = False
     run = made.run()
     assert localised_tasks(run, FEW) == []
-    assert "anomaly_maps@phantom/0" not in run.parents
+    assert "normal_maps@phantom" not in run.parents
+    # By this it is told whether the shard is up to date.
+    assert "anomaly_maps@phantom/0" in run.parents
     assert pictures(run, [], FEW) == {}
 
 

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from assets.shortcuts import asset_described
 from assets.shortcuts.asset import shortcut_audit
+from assets.shortcuts.plain import F32, Pixels, mean_lung_intensity
 from assets.tables import SHORTCUTS
 from resources.manifests import Place, read_manifest
 from tests.leaks.stored_cohort import StoredCohort, person
@@ -63,8 +65,28 @@ def test_what_a_table_tells_is_found_in_it(tmp_path: Path, monkeypatch: pytest.M
     blind = audited(tmp_path / "other", monkeypatch, [person(i, view="PA", sex=None, age=None) for i in range(36)])
     assert (blind["view"]["auc"], blind["view"]["reason"]) == (0.5, "all scores are equal")
     assert blind["sex"]["reason"] == "sex is not recorded in this cohort"
-    # One of the three is recorded, but not of the same radiographs as the others.
-    assert blind["view_sex_age"]["auc"] is None
+    assert (blind["view_sex_age"]["auc"], blind["view_sex_age"]["reason"]) == (0.5, "all scores are equal")
+    ageless = audited(tmp_path / "ageless", monkeypatch, [{**each, "age": None} for each in told])
+    assert ageless["age"]["auc"] is None
+    assert ageless["view_sex_age"]["auc"] > 0.9
+    nothing = [person(i, view=None, sex=None, age=None) for i in range(36)]
+    found = audited(tmp_path / "nothing", monkeypatch, nothing)
+    assert found["view_sex_age"]["reason"] == "view_sex_age is not recorded in this cohort"
+
+
+def test_a_radiograph_that_cannot_be_looked_at_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+
+    def once_wrong(image: F32, lungs: Pixels) -> float:
+        seen.append(1)
+        if len(seen) == 1:
+            raise ValueError("no pixel")
+        return mean_lung_intensity(image, lungs)
+
+    monkeypatch.setattr(asset_described, "mean_lung_intensity", once_wrong)
+    people = [person(i, "test") for i in range(24)]
+    found = audited(tmp_path, monkeypatch, people)
+    assert found["lung_area_ratio"]["positives"] + found["lung_area_ratio"]["negatives"] == 23
 
 
 def test_a_cohort_that_is_all_test_is_scored_by_regressions_on_its_other_patients(

@@ -51,10 +51,17 @@ def test_of_equal_ones_the_smallest_is_taken_whatever_their_order() -> None:
     assert len(fit_closed_form("pca", normals(40), everywhere(40), perfect, panel(10, 10))["components"]) == 4
 
 
-@pytest.mark.parametrize("measured", [None, panel(0, 5), panel(5, 0), panel(0, 0)])
-def test_without_both_domains_the_middle_one_stands(measured: Panel | None) -> None:
+@pytest.mark.parametrize(
+    "measured", [None, panel(0, 5), panel(5, 0), panel(0, 0), panel(1, 1), panel(4, 9), panel(9, 4)]
+)
+def test_with_few_validation_images_the_middle_one_stands(measured: Panel | None) -> None:
     weights = fit_pca(normals(40), everywhere(40), 4)
     assert preferred(weights, [1, 2, 4], settings_of(1, 2, 4), measured) == 2
+
+
+def test_five_images_of_each_domain_decide() -> None:
+    weights = fit_pca(normals(40), everywhere(40), 4)
+    assert preferred(weights, [1, 2, 4], settings_of(1, 2, 4), panel(5, 5)) == 4
 
 
 def test_a_single_candidate_needs_no_validation() -> None:
