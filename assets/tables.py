@@ -286,6 +286,10 @@ _SCORES = [
     for scale in ("", "_z")
     for kind in ("", "_positive")
     for reducer in ("mean", "top5", "max", "p99")
+] + [
+    # Of |x - G(x)| - |x - F(x)|, null where an arm has no translator F to abnormal.
+    (f"score_{reducer}_contrast", pa.float64())
+    for reducer in ("mean", "top5", "max", "p99")
 ]
 
 ANOMALY_MAPS = pa.schema(

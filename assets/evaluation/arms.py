@@ -50,18 +50,23 @@ def evaluated(table: pa.Table, settings: EvaluationSettings, decisions: Decision
 
 
 def arm_results(found: Evaluated, arms: Sequence[ScoredArm]) -> list[ArmResult]:
-    """Every score of some arms over their patients."""
+    """Every score that some arms have, over their patients; the one that speaks for an arm even where it has none."""
     return [
         ArmResult(
             arm.alignment,
             arm.method,
             arm.seed,
             None,
-            tuple(score_result(score, arm.patients(score), found.settings) for score in SCORE_NAMES),
+            tuple(score_result(score, arm.patients(score), found.settings) for score in _told(found, arm)),
             found.headline(arm.method),
         )
         for arm in arms
     ]
+
+
+def _told(found: Evaluated, arm: ScoredArm) -> list[str]:
+    always = (found.headline(arm.method), found.decisions.score(arm.method))
+    return [score for score in SCORE_NAMES if score in always or arm.has(score)]
 
 
 def arm_comparisons(found: Evaluated) -> list[ArmComparison]:
@@ -83,7 +88,7 @@ def _compared(found: Evaluated, arm: ScoredArm, other: ScoredArm) -> ArmComparis
 
 
 def evaluation_rows(found: Evaluated) -> list[dict[str, Any]]:
-    """Rows of the evaluation table: split x arm x score, undefined measures as null with the reason."""
+    """Rows of the evaluation table: split x arm x score that it has, undefined measures as null with the reason."""
     validation = {(arm.arm, arm.seed): arm for arm in found.validation}
     rows: list[dict[str, Any]] = []
     for split, arms in zip(SPLITS, (found.validation, found.test), strict=True):

@@ -54,6 +54,10 @@ class ScoredArm:
         """For people: `it_dpr/cyclegan, seed 0`."""
         return f"{self.arm}, seed {self.seed}"
 
+    def has(self, score: str) -> bool:
+        """Whether a score was measured in any radiograph; contrast needs a translator to abnormal, z normals."""
+        return not np.isnan(self.raw[score]).all()
+
     def scores(self, score: str) -> F64:
         """(N,) one a patient."""
         return self.groups.condensed(self.raw[score], self.how)
@@ -73,7 +77,7 @@ def scored_arms(table: pa.Table, split: str, how: How) -> list[ScoredArm]:
     """Every arm of a split, in alphabetical order; rows of other domains are left out.
 
     Args:
-        table: with `SCORED_COLUMNS`, rows that are ok.
+        table: with `SCORED_COLUMNS`, rows that are ok; a score whose column is missing was not measured.
         split: validation or test.
         how: a patient's score is the highest or the mean of its radiographs'.
     """
@@ -95,10 +99,15 @@ def _changes(rows: pa.Table) -> npt.NDArray[np.bool_]:
 def _arm(rows: pa.Table, how: How) -> ScoredArm:
     labels = np.asarray(pc.equal(rows["domain"], "abnormal").to_numpy())
     first = {name: rows[name][0].as_py() for name in ARM}
-    raw: dict[str, F64] = {name: _numbers(rows[name]) for name in SCORE_NAMES}
+    raw: dict[str, F64] = {name: _measured(rows, name) for name in SCORE_NAMES}
     lesions = {name: pc.mean(rows[name]).as_py() for name in LESIONS}
     groups = patient_groups(rows["patient"].to_pylist(), labels)
     return ScoredArm(first["alignment"], first["method"], first["seed"], groups, labels, raw, how, lesions)
+
+
+def _measured(rows: pa.Table, name: str) -> F64:
+    # A manifest may be older than a score.
+    return _numbers(rows[name]) if name in rows.column_names else np.full(len(rows), np.nan)
 
 
 def _numbers(column: pa.ChunkedArray) -> F64:

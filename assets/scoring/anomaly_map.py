@@ -29,6 +29,23 @@ class AnomalyMaps:
     positive: F32
     lungs: Mask
 
+    def contrast(self, abnormal: "AnomalyMaps") -> F32:
+        """|x - G(x)| - |x - F(x)|: how much more a translation to normal changes than one to abnormal.
+
+        Two generators that were trained together have artefacts in common, which weigh in |x - G(x)| however normal x
+        is. What both change alike cancels, and what is left is meant to lie above 0 in an abnormal radiograph, which G
+        has to change and F has not, and below 0 in a normal one.
+
+        Args:
+            abnormal: the maps of the same radiographs and their translations to abnormal, F(x).
+
+        Returns:
+            (N, S, S) float32, in [-1, 1], exactly 0 outside the lungs.
+
+        Source: none; the measure is the project's own.
+        """
+        return self.absolute - abnormal.absolute
+
 
 def anomaly_maps(images: Array, translated: Array, lungs: Array, gain: F32 | None = None) -> AnomalyMaps:
     """Difference of radiographs and their translations to normal, inside the lungs.

@@ -18,7 +18,7 @@ from resources.stage_config import config_schema
 from resources.stage_run import StageRun, Store, stage_run
 from resources.unchanged import unchanged
 
-VERSION = "2"
+VERSION = "3"
 
 
 @dg.asset(

@@ -15,7 +15,7 @@ from assets.translation.arms import parse_arm
 from assets.translation.inference import translator_of
 from assets.translation.presets import image_size
 from assets.translation.settings import TranslationSettings
-from assets.translation.stored import weights_of
+from assets.translation.stored import BACK, weights_of
 from assets.translation.watch import Translate
 from resources.manifests import read_artifact
 from resources.object_store import ObjectStore
@@ -34,12 +34,14 @@ class ReadyArm:
         size: side of its images.
         translate: images and soft masks to translations.
         gain: (S, S), what a difference is worth at each pixel; None for 1.
+        to_abnormal: images and soft masks to translations to abnormal; None where there is no such translator.
     """
 
     alignment: Alignment
     size: int
     translate: Translate
     gain: F32 | None
+    to_abnormal: Translate | None = None
 
 
 @dataclass
@@ -61,7 +63,7 @@ class FramedRows:
         Raises:
             ValueError: a radiograph cannot be prepared, or a translation is no image.
         """
-        return mapped(self._of(arm, rows), arm.translate, arm.gain)
+        return mapped(self._of(arm, rows), arm.translate, arm.gain, arm.to_abnormal)
 
     def _of(self, arm: ReadyArm, rows: Sequence[FrameRows]) -> list[Framed]:
         keys = [(row.radiograph["radiograph_id"], arm.alignment, arm.size) for row in rows]
@@ -79,15 +81,23 @@ class FramedRows:
         return framed(source, arm.size)
 
 
-def ready_arm(store: ObjectStore, trained: Row, device: torch.device) -> ReadyArm:
+def ready_arm(store: ObjectStore, trained: Row, device: torch.device, *, both_ways: bool = False) -> ReadyArm:
     """The translator of a row of `translator`.
+
+    Args:
+        store: the object store.
+        trained: the row.
+        device: where it runs.
+        both_ways: with its translator to abnormal, where it has one.
 
     Raises:
         CorruptArtifact: its artefact is missing or altered.
     """
     arm = parse_arm(trained["arm"])
     settings = TranslationSettings.model_validate_json(trained["settings"])
-    weights = weights_of(read_artifact(store, trained))
+    arrays = read_artifact(store, trained)
+    weights, back = weights_of(arrays), weights_of(arrays, BACK)
     gain = weights["gain"].numpy() if arm.method == "template" else None
     translate = translator_of(arm.method, weights, settings, device=device)
-    return ReadyArm(arm.alignment, image_size(settings), translate, gain)
+    to_abnormal = translator_of(arm.method, back, settings, device=device) if both_ways and back else None
+    return ReadyArm(arm.alignment, image_size(settings), translate, gain, to_abnormal)

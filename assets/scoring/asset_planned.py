@@ -123,7 +123,7 @@ class Scoring:
         if row is not None:
             settings = NormalMapsSettings.model_validate_json(row["settings"])
             normals = normal_maps_of(read_artifact(self.run.store, row), settings)
-        return ScoredArm(ready_arm(self.run.store, trained, self.device), normals)
+        return ScoredArm(ready_arm(self.run.store, trained, self.device, both_ways=True), normals)
 
     def _outcomes(
         self, arm: Callable[[], ScoredArm], frames: Callable[[], FramedRows], numbers: Sequence[int]

@@ -1,7 +1,7 @@
 """A radiograph as the translators of one frame are given it, and the columns and arrays that scoring makes of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -48,12 +48,14 @@ class Mapped:
         translated: (1, S, S) in [-1, 1].
         values: kind of map -> (S, S) float32, in units of an image in [0, 1], 0 outside the lungs.
         lungs: (S, S) bool.
+        contrast: (S, S) float32, likewise but signed, see `AnomalyMaps.contrast`; None without a way to abnormal.
     """
 
     framed: Framed
     translated: Tensor
     values: Mapping[Kind, F32]
     lungs: Mask
+    contrast: F32 | None = None
 
 
 def framed(source: Frame, size: int) -> Framed:
@@ -73,13 +75,16 @@ def _lesion(source: Frame, size: int) -> Mask:
     return np.asarray(soft[0, 0].numpy() >= LUNG)
 
 
-def mapped(batch: Sequence[Framed], translate: Translate, gain: F32 | None = None) -> list[Mapped]:
+def mapped(
+    batch: Sequence[Framed], translate: Translate, gain: F32 | None = None, to_abnormal: Translate | None = None
+) -> list[Mapped]:
     """Translate radiographs of one frame together, and take the differences.
 
     Args:
         batch: one radiograph or more.
         translate: the translator of an arm.
         gain: (S, S), what a difference is worth at each pixel; 1 everywhere where none is given.
+        to_abnormal: the arm's translator from normal to abnormal; without it there is no contrast.
 
     Raises:
         ValueError: a translation is no image in [-1, 1].
@@ -87,7 +92,11 @@ def mapped(batch: Sequence[Framed], translate: Translate, gain: F32 | None = Non
     images, masks = torch.stack([item.image for item in batch]), torch.stack([item.mask for item in batch])
     translated = translate(images, masks)
     maps = anomaly_maps(images, translated, masks, gain)
-    return [_row(maps, number, item, translated[number]) for number, item in enumerate(batch)]
+    rows = [_row(maps, number, item, translated[number]) for number, item in enumerate(batch)]
+    if to_abnormal is None:
+        return rows
+    contrast = maps.contrast(anomaly_maps(images, to_abnormal(images, masks), masks, gain))
+    return [replace(row, contrast=values) for row, values in zip(rows, contrast, strict=True)]
 
 
 def _row(maps: AnomalyMaps, number: int, item: Framed, translated: Tensor) -> Mapped:
@@ -111,6 +120,8 @@ def measured(row: Mapped, usual: Mapping[Kind, Usual] | None, settings: ScoringS
         columns |= score_columns(values, row.lungs, kind, settings)
         if usual is not None:
             columns |= score_columns(usual[kind].z(values, row.lungs), row.lungs, kind, settings, z=True)
+    if row.contrast is not None:
+        columns |= score_columns(row.contrast, row.lungs, "contrast", settings)
     lesion = row.framed.lesion
     return columns if lesion is None else columns | lesion_measures(row.values["absolute"], lesion, row.lungs)
 

@@ -15,6 +15,8 @@ Reducer = Literal["mean", "top5", "max", "p99"]
 REDUCERS: tuple[Reducer, ...] = get_args(Reducer)
 Kind = Literal["absolute", "positive"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+# What no map of normals is kept of, and what not every translator has.
+Contrast = Literal["contrast"]
 ScoreName = Literal[
     "score_mean",
     "score_top5",
@@ -32,6 +34,10 @@ ScoreName = Literal[
     "score_top5_positive_z",
     "score_max_positive_z",
     "score_p99_positive_z",
+    "score_mean_contrast",
+    "score_top5_contrast",
+    "score_max_contrast",
+    "score_p99_contrast",
 ]
 SCORE_NAMES: tuple[ScoreName, ...] = get_args(ScoreName)
 
@@ -39,14 +45,14 @@ _PERCENTILE = 99
 
 
 def score_columns(
-    values: F32, lungs: Mask, kind: Kind, settings: ScoringSettings, *, z: bool = False
+    values: F32, lungs: Mask, kind: Kind | Contrast, settings: ScoringSettings, *, z: bool = False
 ) -> dict[str, float]:
     """Scores of one map, by the name of their column.
 
     Args:
         values: (S, S) float32, a map of one kind, or how far it lies above that of normals.
         lungs: (S, S) bool.
-        kind: |x - G(x)|, or its positive part.
+        kind: |x - G(x)|, its positive part, or `AnomalyMaps.contrast`.
         settings: share of the top5 scores and smoothing of the max scores.
         z: the values are in spreads of normals instead of units of the image.
 
@@ -66,9 +72,9 @@ def score_columns(
     return {score_name(reducer, kind, z=z): value for reducer, value in found.items()}
 
 
-def score_name(reducer: Reducer, kind: Kind, *, z: bool) -> str:
+def score_name(reducer: Reducer, kind: Kind | Contrast, *, z: bool) -> str:
     """Column of a score."""
-    return f"score_{reducer}{'_positive' if kind == 'positive' else ''}{'_z' if z else ''}"
+    return f"score_{reducer}{'' if kind == 'absolute' else f'_{kind}'}{'_z' if z else ''}"
 
 
 def mean(values: F32) -> float:

@@ -27,9 +27,10 @@ def problem_of(run: StudyRun, place: Place) -> str:
 
 
 def ok(run: StudyRun, place: Place, columns: tuple[str, ...]) -> pa.Table:
-    """Rows of a manifest that went on, with some of its columns; see `read`."""
+    """Rows of a manifest that went on, with some of its columns; a column that it is too old for is left out."""
     table = read(run, place, (*columns, "status"))
-    return table.filter(pc.equal(table["status"], "ok")).select(list(columns))
+    kept = [name for name in columns if name in table.column_names]
+    return table.filter(pc.equal(table["status"], "ok")).select(kept)
 
 
 def read(run: StudyRun, place: Place, columns: tuple[str, ...] | None = None) -> pa.Table:

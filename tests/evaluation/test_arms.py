@@ -80,6 +80,23 @@ def test_a_score_that_is_missing_or_no_number_leaves_the_others() -> None:
         assert by_score["score_mean"]["auc"] == pytest.approx(0.75)
 
 
+def test_a_score_that_an_arm_lacks_has_no_row_unless_it_is_to_speak_for_it() -> None:
+    lacking = table([{**item, "score_mean_contrast": None} for item in ROWS])
+    rows = evaluation_rows(evaluated(lacking, SETTINGS))
+    assert [item["score"] for item in rows] == [name for name in SCORE_NAMES if name != "score_mean_contrast"]
+    assert {item["status"] for item in rows} == {"ok"}
+    fixed = evaluation_rows(evaluated(lacking, EvaluationSettings(headline="score_mean_contrast")))
+    (found,) = [item for item in fixed if item["headline"]]
+    assert (found["score"], found["auc"], found["status"]) == ("score_mean_contrast", None, "rejected")
+    assert "4 of 4 scores are not finite" in found["reason"]
+
+
+def test_a_table_that_is_older_than_a_score_has_the_others() -> None:
+    older = table(ROWS).drop_columns(["score_mean_contrast"])
+    rows = evaluation_rows(evaluated(older, SETTINGS))
+    assert [item["score"] for item in rows] == [name for name in SCORE_NAMES if name != "score_mean_contrast"]
+
+
 def test_constant_scores_have_the_area_of_chance_and_no_interval() -> None:
     rows = evaluation_rows(evaluated(table([{**item, "score_mean": 0.5} for item in ROWS]), SETTINGS))
     (found,) = [item for item in rows if item["score"] == "score_mean"]

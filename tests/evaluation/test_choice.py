@@ -63,6 +63,14 @@ def test_a_score_that_one_frame_lacks_is_not_chosen() -> None:
     assert chosen_score(arms) == SECOND
 
 
+def test_a_score_that_a_whole_method_lacks_is_no_candidate_there_and_one_elsewhere() -> None:
+    lacking = [{**item, THIRD: None} for item in validation({THIRD: 4.0, SECOND: 2.0})]
+    rows = [*lacking, *validation({THIRD: 4.0, SECOND: 2.0}, method="cyclegan")]
+    found = decide(scored_arms(table(rows), "validation", "max"), EvaluationSettings())
+    assert (found.score("pca"), found.score("cyclegan")) == (SECOND, THIRD)
+    assert found.threshold("it_dpr/pca", 0, THIRD) is None
+
+
 def test_no_score_at_all_leaves_the_usual_one() -> None:
     broken = [{**item, **dict.fromkeys(SCORE_NAMES)} for item in validation({})]
     assert chosen_score([arm(broken, "validation")]) == "score_mean"

@@ -11,9 +11,10 @@ from assets import tables
 from assets.normal_maps.asset import normal_maps
 from assets.scoring.asset import anomaly_maps
 from assets.translation.arms import parse_arm
+from assets.translation.generators import ResnetGenerator, initialized
 from assets.translation.pca import fit_pca
 from assets.translation.settings import TranslationSettings
-from assets.translation.stored import named_weights
+from assets.translation.stored import BACK, Arrays, named_weights
 from assets.translation.template import fit_template
 from resources.accelerator import Accelerator
 from resources.arrays import encode
@@ -32,10 +33,12 @@ class Scored:
     Attributes:
         cohort: radiographs up to their registration.
         arms: those that are trained.
+        ways: in which a GAN translates, 1 or 2.
     """
 
     cohort: MadeUp
     arms: tuple[str, ...] = ARMS
+    ways: int = 2
 
     def publish(self) -> None:
         """Bring everything before the maps up to date."""
@@ -78,13 +81,25 @@ class Scored:
 
     def _translator(self, name: str) -> dict[str, Any]:
         arm, key = parse_arm(name), hashed("translator", name)
-        images = torch.rand((9, 1, SIZE, SIZE), generator=torch.Generator().manual_seed(1)) - 1
-        fit = fit_template if arm.method == "template" else lambda normal, masks: fit_pca(normal, masks, 3)
-        data = encode(named_weights(fit(images, torch.ones_like(images))), {})
+        settings = TranslationSettings(size=SIZE, generator_width=4, generator_blocks=2)
+        data = encode(_gan(self.ways) if arm.method == "cyclegan" else _fitted(arm.method), {})
         path = Place("translator", self.cohort.cohort).artifact(key)
         self.cohort.store.write(path, data)
         return {
             **{"arm": name, "alignment": arm.alignment, "method": arm.method, "seed": 0},
             **{"key": key, "status": "ok", "reason": "", "artifact": path, "artifact_digest": digest_of(data)},
-            "settings": TranslationSettings(size=SIZE).model_dump_json(),
+            "settings": settings.model_dump_json(),
         }
+
+
+def _fitted(method: str) -> Arrays:
+    images = torch.rand((9, 1, SIZE, SIZE), generator=torch.Generator().manual_seed(1)) - 1
+    fit = fit_template if method == "template" else lambda normal, masks: fit_pca(normal, masks, 3)
+    return named_weights(fit(images, torch.ones_like(images)))
+
+
+def _gan(ways: int) -> Arrays:
+    """Generators to normal and, with two ways, to abnormal, as they are before they are trained."""
+    random = torch.Generator().manual_seed(2)
+    there, back = (dict(initialized(lambda: ResnetGenerator(4, 2), random).state_dict()) for _ in range(2))
+    return named_weights(there) | (named_weights(back, BACK) if ways == 2 else {})

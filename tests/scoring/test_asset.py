@@ -53,7 +53,8 @@ def test_every_validation_and_test_radiograph_is_scored_by_every_arm(scored: Sco
     for arm in ARMS:
         assert set(of_arm(rows, arm)) == wanted
     assert {row["status"] for row in rows} == {"ok"}
-    assert all(math.isfinite(row[name]) for row in rows for name in SCORE_NAMES)
+    assert all((row[name] is None) == name.endswith("_contrast") for row in rows for name in SCORE_NAMES)
+    assert all(math.isfinite(row[name] or 0) for row in rows for name in SCORE_NAMES)
     for row in rows:
         arrays = read_artifact(scored.cohort.store, row)
         inside = arrays["lungs"] > 0
@@ -90,7 +91,25 @@ def test_too_few_normals_leave_z_scores_empty_and_nothing_else(scored: Scored) -
     assert all(row["artifact"] == "" and row["threshold"] is None for row in rejected)
     for row in scored.maps():
         assert row["status"] == "ok"
-        assert all((row[name] is None) == name.endswith("_z") for name in SCORE_NAMES)
+        assert all((row[name] is None) == name.endswith(("_z", "_contrast")) for name in SCORE_NAMES)
+
+
+def test_an_arm_that_translates_both_ways_has_contrasts_and_the_same_maps_and_normals(scored: Scored) -> None:
+    scored.arms, scored.ways = ("none/cyclegan",), 1
+    scored.publish()
+    normals, one_way = scored.normals(fewest=3), scored.maps()
+    scored.ways = 2
+    scored.publish()
+    again, both = scored.normals(fewest=3), scored.maps()
+    assert [{**row, "key": "", "recipe": "", "artifact": ""} for row in again] == [
+        {**row, "key": "", "recipe": "", "artifact": ""} for row in normals
+    ]
+    contrasts = [name for name in SCORE_NAMES if name.endswith("_contrast")]
+    assert {row[name] for row in one_way for name in contrasts} == {None}
+    assert all(math.isfinite(row[name]) and row[name] != 0 for row in both for name in contrasts)
+    rest = [name for name in SCORE_NAMES if name not in contrasts]
+    assert [[row[name] for name in rest] for row in both] == [[row[name] for name in rest] for row in one_way]
+    assert [row["artifact_digest"] for row in both] == [row["artifact_digest"] for row in one_way]
 
 
 def test_without_normals_abnormals_or_labels_maps_are_scored_all_the_same(scored: Scored) -> None:

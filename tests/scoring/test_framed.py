@@ -13,6 +13,7 @@ from assets.translation.inference import translator_of
 from assets.translation.moments import Pooling, Usual, no_moments, usual
 from assets.translation.pca import fit_pca
 from assets.translation.settings import TranslationSettings
+from assets.translation.watch import Translate
 
 SIDE = 32
 SETTINGS = ScoringSettings()
@@ -95,11 +96,43 @@ def usual_maps(rows: int = 12) -> dict[str, Usual]:
 
 
 def test_every_score_has_a_column_and_z_needs_normals() -> None:
-    (row,) = mapped(batch(1), darker)
+    (row,) = mapped(batch(1), darker, to_abnormal=darker)
     assert set(measured(row, None, SETTINGS)) == {name for name in SCORE_NAMES if not name.endswith("_z")}
     columns = measured(row, {kind: usual_maps()[kind] for kind in KINDS}, SETTINGS)
     assert set(columns) == set(SCORE_NAMES)
     assert all(np.isfinite(list(columns.values())))
+
+
+def softer(images: Tensor, _: Tensor) -> Tensor:
+    return 0.5 * images
+
+
+@pytest.mark.parametrize(("to_abnormal", "share"), [(lambda images, _: images, 1.0), (softer, 0.0)])
+def test_what_both_generators_change_alike_counts_for_nothing(to_abnormal: Translate, share: float) -> None:
+    for row in mapped(batch(3), softer, to_abnormal=to_abnormal):
+        columns = measured(row, None, SETTINGS)
+        assert columns["score_mean"] > 0.01
+        for name in ("score_mean", "score_top5", "score_max", "score_p99"):
+            assert columns[f"{name}_contrast"] == share * columns[name]
+
+
+def test_contrast_is_what_is_changed_towards_normal_more_than_towards_abnormal() -> None:
+    forth, back = (mapped(batch(2), each) for each in (darker, softer))
+    for row, one, other in zip(mapped(batch(2), darker, to_abnormal=softer), forth, back, strict=True):
+        assert row.contrast is not None
+        np.testing.assert_array_equal(row.contrast, one.values["absolute"] - other.values["absolute"])
+        np.testing.assert_array_equal(row.values["absolute"], one.values["absolute"])
+        assert row.contrast.min() < 0 < row.contrast.max()
+        assert not row.contrast[~row.lungs].any()
+        assert measured(row, None, SETTINGS)["score_mean_contrast"] == pytest.approx(
+            measured(one, None, SETTINGS)["score_mean"] - measured(other, None, SETTINGS)["score_mean"]
+        )
+
+
+def test_without_a_way_to_abnormal_there_is_no_contrast() -> None:
+    (row,) = mapped(batch(1), darker)
+    assert row.contrast is None
+    assert not any(name.endswith("_contrast") for name in measured(row, None, SETTINGS))
 
 
 def test_lesions_are_measured_where_they_are_known() -> None:

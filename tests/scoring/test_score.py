@@ -94,10 +94,11 @@ def test_empty_lungs_are_refused() -> None:
 
 def test_names_are_the_columns_of_the_manifest() -> None:
     made = [score_name(reducer, kind, z=z) for z in (False, True) for kind in KINDS for reducer in REDUCERS]
+    made += [score_name(reducer, "contrast", z=False) for reducer in REDUCERS]
     assert tuple(made) == SCORE_NAMES == get_args(ScoreName)
     assert [name for name in ANOMALY_MAPS.names if name.startswith("score_")] == made
     assert SCORE_NAMES[0] == "score_mean"
-    assert len(SCORE_NAMES) == 16
+    assert len(SCORE_NAMES) == 20
 
 
 @given(st.integers(1, 400), st.floats(0.001, 1.0))

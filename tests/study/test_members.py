@@ -26,7 +26,7 @@ from assets.tables import (
 )
 from assets.tables import LUNG_MASKS as MASKS
 from assets.translation.settings import TranslationSettings
-from resources.manifests import Place, publish, read_pointer
+from resources.manifests import Place, publish, read_manifest, read_pointer
 from resources.object_store import ObjectStore
 from resources.study_run import StudyRun
 from tests.evaluation.scored import row as scored_row
@@ -119,6 +119,14 @@ class Made:
         parents = {str(place): self.digest(place) for place in [*maps, Place("translator", COHORT)]}
         self.write("evaluation", COHORT, EVALUATION, rows, parents=parents, settings=kind.model_dump())
 
+    def forget_scores(self, ending: str) -> None:
+        """As a version left the maps that did not have these scores yet."""
+        for key in SHARDS:
+            table = read_manifest(self.store, Place("anomaly_maps", key))
+            assert table is not None
+            names = [name for name in table.column_names if name.endswith(ending)]
+            publish(self.store, Place("anomaly_maps", key), table.drop_columns(names), {"parents": {}, "settings": {}})
+
     def mark(self, place: Place, **fields: object) -> None:
         pointer = read_pointer(self.store, place) or {}
         self.store.write(f"{place.folder}/CURRENT.json", json.dumps({**pointer, **fields}).encode())
@@ -134,6 +142,15 @@ def _trained(arm: str, **columns: object) -> dict[str, Any]:
 def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Made:
     monkeypatch.setattr(asset_members, "SHARDS_BY_COHORT", {COHORT: SHARDS})
     return Made(tmp_path)
+
+
+def test_maps_of_a_version_that_had_fewer_scores_count(made: Made) -> None:
+    made.whole()
+    made.forget_scores("_contrast")
+    made.evaluate()
+    member = read_member(made.run, COHORT)
+    assert member.problem == ""
+    assert np.isfinite(member.arms[ARM].test.scores).all()
 
 
 def test_what_a_peer_could_not_register_is_told_for_its_own_frame_alone(made: Made) -> None:
