@@ -39,7 +39,8 @@ def test_overlaps_are_those_of_the_filled_boxes(
 @given(boxes, st.floats(0.1, 9), st.floats(0.1, 9))
 def test_scaling_an_axis_changes_no_overlap(found: npt.NDArray[np.float64], across: float, down: float) -> None:
     scaled = found * (across, down, across, down)
-    np.testing.assert_allclose(iou(scaled, scaled), iou(found, found))
+    # Boxes that touch overlap by what rounding leaves.
+    np.testing.assert_allclose(iou(scaled, scaled), iou(found, found), rtol=1e-7, atol=1e-12)
 
 
 @settings(deadline=None)

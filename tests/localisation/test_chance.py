@@ -6,6 +6,8 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 from assets.localisation.boxes import box_rows
 from assets.localisation.chance import box_heatmap, centre_map, random_map
 from assets.localisation.smoothness import smoothness
+from assets.radiographs.phantom.cohort import phantom_subject
+from assets.radiographs.phantom.settings import PhantomSettings
 
 
 def lungs() -> npt.NDArray[np.uint8]:
@@ -22,6 +24,13 @@ def test_the_centre_is_as_far_from_the_border_of_each_lung_as_it_gets() -> None:
     row, column = np.unravel_index(int(centre_map(labels).argmax()), labels.shape)
     assert column in (44, 45)
     assert 20 < row < 44
+
+
+def test_the_centre_does_not_depend_on_what_lies_in_memory_before_it() -> None:
+    labels = phantom_subject(0, 0, PhantomSettings(size=64)).lungs
+    # What is kept meanwhile moves what is computed next.
+    kept = [(centre_map(labels), bytes(length)) for length in range(1, 400, 7)]
+    assert len({found.tobytes() for found, _ in kept}) == 1
 
 
 def test_the_border_of_the_canvas_is_a_border() -> None:
