@@ -94,7 +94,8 @@ def finished(run: StageRun, planned: Planned, schema: pa.Schema) -> Brought:
 
 def model_row(run: StageRun, schema: pa.Schema) -> Refreshed:
     """A model that is kept whatever it was made from."""
-    texts = dict.fromkeys(schema.names, "x") | {"key": row_key(run.stage, "1", {}, ["x"]), "status": "ok", "reason": ""}
+    own = {"key": row_key(run.stage, "1", {}, ["x"]), "status": "ok", "reason": "", "settings": "{}"}
+    texts = dict.fromkeys(schema.names, "x") | own
     numbers = {field.name: 0.5 if pa.types.is_floating(field.type) else 1 for field in schema}
     row = {field.name: texts[field.name] if field.type == pa.string() else numbers[field.name] for field in schema}
     return Refreshed([row | {name: [] for name in schema.names if name == "history_columns"}], 0, 1, 0, 0.0)

