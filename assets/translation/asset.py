@@ -29,7 +29,7 @@ from resources.borrowed import borrowed_rows
 from resources.checkpoint_store import CheckpointStore
 from resources.dagster_shapes import column_schema, set_aside_table
 from resources.incremental import Refreshed, Task
-from resources.manifests import read_artifact
+from resources.manifests import read_artifact, read_previous
 from resources.partitions import COHORTS, SHARDS_BY_COHORT
 from resources.stage_config import config_schema
 from resources.stage_run import StageRun, Store, stage_run
@@ -73,7 +73,8 @@ def translator(context: dg.AssetExecutionContext, store: Store, accelerator: Acc
         failed = [row["reason"] for row in done.rows if row["status"] == "failed"]
         shown = {"quality": quality_table(done.rows), "set_aside": set_aside_table(done.rows)}
         result = run.finish(done, TRANSLATOR, shown, partial(pictures, trainings, done.rows))
-        if failed:
+        # A study asks for some at a time, and goes on with what does not depend on those that failed.
+        if failed and not settings.only:
             raise dg.Failure(f"{len(failed)} of {len(done.rows)} arms failed, the others are kept: {failed[0]}")
         return result
 
@@ -126,13 +127,26 @@ def _asks(settings: TranslationSettings, arm: str, seed: int) -> bool:
 
 
 def _to_have(run: StageRun, settings: TranslationSettings, tasks: list[Task]) -> list[Task]:
-    """The trainings that are asked for, and those that are there."""
-    there = run.store.find(f"{run.place.folder}/artifacts") if settings.only else set()
+    """The trainings that are asked for, those that are there, and those that failed with the same settings and images.
+
+    One that is to be tried again is tried by the launch that asks for it.
+    """
+    if not settings.only:
+        return tasks
+    there = run.store.find(f"{run.place.folder}/artifacts")
+    failed = set() if run.retry_failed else _failed_keys(run)
     return [
         task
         for task in tasks
-        if _asks(settings, task.carried["arm"], task.carried["seed"]) or run.place.artifact(task.key) in there
+        if _asks(settings, task.carried["arm"], task.carried["seed"])
+        or run.place.artifact(task.key) in there
+        or task.key in failed
     ]
+
+
+def _failed_keys(run: StageRun) -> set[str]:
+    before = read_previous(run.store, run.place, ["key", "status"])
+    return set() if before is None else set(before.filter(pc.equal(before["status"], "failed"))["key"].to_pylist())
 
 
 def _task(trainings: Trainings, arm: Arm, seed: int) -> Task:

@@ -10,17 +10,15 @@ from pipelines.rebuild import rebuild
 from pipelines.stages import STAGES, Stage
 from pipelines.study.budget import spoken
 from pipelines.study.launching import Apart, TimeIsUp
-from pipelines.study.members import TRANSLATOR, trained
+from pipelines.study.members import TRANSLATOR, settled
 from pipelines.study.plan import Round
-from pipelines.study.table import TABLE, why_not_fresh
+from pipelines.study.table import LEFT_OUT, TABLE, why_not_fresh
 from resources.catalogue import entry_named
 from resources.object_store import ObjectStore
 
 _POSITION = [stage.name for stage in STAGES].index(TRANSLATOR)
 # They hold nobody up at the end, and what a round brings changes little in them.
 AT_THE_END = ("leak_control",)
-# A study's table is made without them; the learned peers are trained before the translators, where those need them.
-LEFT_OUT = ("image_scores", "registration_peers", "registration_report")
 AFTER = [stage for stage in STAGES[_POSITION + 1 :] if stage.name not in (*AT_THE_END, *LEFT_OUT)]
 LAST = [stage for stage in STAGES if stage.name in AT_THE_END]
 
@@ -83,10 +81,16 @@ class Conductor:
             self._prepared.add(cohort)
 
     def _train(self, cohort: str, each: Round) -> None:
-        there = trained(self.store, cohort)
+        there = settled(self.store, cohort)
         missing = [name for name in each.trainings if name not in there]
-        if not missing:
-            return
+        if missing:
+            self._launch_training(cohort, missing, each)
+            there = settled(self.store, cohort)
+        again = "it is not trained again with the same settings and images"
+        why = {name: there.get(name) for name in each.trainings}
+        self.failures += [f"{TRANSLATOR} [{cohort}]: {name} failed, {again}: {why[name]}" for name in why if why[name]]
+
+    def _launch_training(self, cohort: str, missing: list[str], each: Round) -> None:
         about = f", about {spoken(each.seconds)}" if each.has_gan else ""
         left = self.launcher.budget.for_training
         cut = "; the time is too short, it goes on next time" if left is not None and left < each.seconds else ""
@@ -102,7 +106,9 @@ class Conductor:
 
     def _score(self, cohorts: Iterable[str], launcher: Apart, more: Sequence[Stage] = ()) -> None:
         for cohort in cohorts:
-            self._bring(cohort, [*AFTER, *more], launcher)
+            # Without a translator, as when the time ends in the first training, there is nothing to be scored.
+            if "" in settled(self.store, cohort).values():
+                self._bring(cohort, [*AFTER, *more], launcher)
             self.unscored.pop(cohort, None)
         self._table(launcher)
 

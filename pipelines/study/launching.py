@@ -53,14 +53,19 @@ class Apart(Launcher):
         except WorkFailed as failure:
             raise RunFailed(f"{launch}: {failure}") from None
         if problem is not None:
-            raise RunFailed(*problem)
+            ended, text, told = problem
+            raise (Interrupted if ended else RunFailed)(text, told)
 
 
-def launched(launch: Launch, settings: dict[str, dict[str, Any]], tag: str) -> tuple[str, str] | None:
-    """Launch a run in this process; what a `RunFailed` says, None where it succeeded."""
+def launched(launch: Launch, settings: dict[str, dict[str, Any]], tag: str) -> tuple[bool, str, str] | None:
+    """Launch a run in this process; whether it was ended from outside, and what `RunFailed` says.
+
+    Returns:
+        None where it succeeded.
+    """
     with dg.DagsterInstance.get() as instance:
         try:
             Launcher(instance, tag).run(launch, settings)
         except RunFailed as failure:
-            return str(failure), failure.told
+            return isinstance(failure, Interrupted), str(failure), failure.told
     return None

@@ -3,8 +3,6 @@
 from collections.abc import Iterable
 from statistics import fmean
 
-import pyarrow.compute as pc
-
 from assets.study.settings import StudyFile
 from assets.translation.arms import Gan
 from assets.translation.presets import resolved
@@ -15,17 +13,19 @@ from resources.manifests import Place, read_manifest, read_pointer
 from resources.object_store import ObjectStore
 
 TRANSLATOR = "translator"
-COLUMNS = ["arm", "seed", "status"]
+COLUMNS = ["arm", "seed", "status", "reason"]
 
 
-def trained(store: ObjectStore, cohort: str) -> set[str]:
-    """Trainings of a cohort that are there and stand on what is there now, as `alignment/method/seed`."""
+def settled(store: ObjectStore, cohort: str) -> dict[str, str]:
+    """Trainings of a cohort that ended and stand on what is there now, as `alignment/method/seed`.
+
+    Returns:
+        Why each of them failed; empty for those that gave a translator.
+    """
     states = [row.state for row in status_rows(cohort, store, in_part=True) if row.stage == TRANSLATOR]
     table = read_manifest(store, Place(TRANSLATOR, cohort), COLUMNS) if states == ["fresh"] else None
-    if table is None:
-        return set()
-    rows = table.filter(pc.equal(table["status"], "ok")).to_pylist()
-    return {f"{row['arm']}/{row['seed']}" for row in rows}
+    rows = [] if table is None else table.to_pylist()
+    return {f"{row['arm']}/{row['seed']}": "" if row["status"] == "ok" else row["reason"] for row in rows}
 
 
 def translation(cohort: str) -> TranslationSettings:

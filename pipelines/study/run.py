@@ -12,7 +12,7 @@ from pipelines.launches import Echo, stages_until
 from pipelines.study.budget import Budget
 from pipelines.study.conduct import AFTER, Conductor
 from pipelines.study.launching import Apart
-from pipelines.study.members import measured_seconds, seconds_of, trained, translation
+from pipelines.study.members import measured_seconds, seconds_of, settled, translation
 from pipelines.study.plan import Round, gan_methods, rounds
 from pipelines.study.step_time import training_seconds
 from pipelines.study.table import TABLE
@@ -27,7 +27,7 @@ class Planned:
 
     Attributes:
         round: the round.
-        missing: in how many of its folds something is still to be trained.
+        missing: in how many of its folds something is still to be trained; what failed is not trained again.
     """
 
     round: Round
@@ -49,7 +49,7 @@ def study_plan(study: StudyFile, only: str | None) -> list[Planned]:
     store = ObjectStore(store_url())
     with Worker() as worker:
         found = _rounds(study, only, store, worker)
-    there = {cohort: trained(store, cohort) for each in found for cohort in each.cohorts}
+    there = {cohort: set(settled(store, cohort)) for each in found for cohort in each.cohorts}
     return [
         Planned(each, sum(not there[cohort].issuperset(each.trainings) for cohort in each.cohorts)) for each in found
     ]

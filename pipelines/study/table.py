@@ -4,12 +4,15 @@ import json
 
 from assets.study.asset import MARKDOWN, REPORT, VERSION
 from assets.study.asset_members import READ
-from assets.study.settings import StudyFile, parse_study
+from assets.study.settings import StudyError, StudyFile, parse_study
+from resources.catalogue import CatalogueError
 from resources.manifests import Place, read_pointer
 from resources.object_store import ObjectStore
 from resources.studies import study_named
 
 TABLE = "study_table"
+# The table is made without them; the learned peers are trained before the translators, where those need them.
+LEFT_OUT = ("image_scores", "registration_peers", "registration_report")
 
 
 def why_not_fresh(store: ObjectStore, name: str) -> str:
@@ -23,7 +26,10 @@ def why_not_fresh(store: ObjectStore, name: str) -> str:
         return "never completed"
     if pointer.get("must_retrain"):
         return str(pointer["must_retrain"])
-    study = parse_study(study_named(name).mapping)
+    try:
+        study = parse_study(study_named(name).mapping)
+    except (CatalogueError, StudyError) as error:
+        return f"its file is wrong: {error}"
     if (pointer["version"], pointer["settings"]) != (VERSION, study.model_dump(mode="json")):
         return "its file or its algorithm's version changed"
     known = {str(each): read_pointer(store, each) for each in members(study)}

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from assets.study.settings import parse_study
-from pipelines.launches import Launch, Launcher, RunFailed
+from pipelines.launches import Interrupted, Launch, Launcher, RunFailed
 from pipelines.stages import STAGE_NAMES, Stage
 from pipelines.study import conduct
 from pipelines.study.budget import Budget
@@ -46,22 +46,26 @@ class World:
         now: s.
         prepared: cohorts whose frames are there.
         trained: trainings by cohort.
+        diverged: trainings that gave no translator, by cohort.
         progress: seconds that a checkpoint has of a training.
         scored: what of a cohort is scored.
         tabulated: what the table was made from.
         launches: every launch, with what it asks of the translators.
         broken: stages or trainings that fail, with their cohort.
+        ended: a stage with its cohort that somebody ends from outside.
         killed_at: time at which the user interrupts.
     """
 
     now: float = 0.0
     prepared: set[str] = field(default_factory=set)
     trained: dict[str, set[str]] = field(default_factory=dict)
+    diverged: dict[str, set[str]] = field(default_factory=dict)
     progress: dict[tuple[str, str], float] = field(default_factory=dict)
     scored: dict[str, set[str]] = field(default_factory=dict)
     tabulated: dict[str, set[str]] | None = None
     launches: list[tuple[str, str, tuple[str, ...]]] = field(default_factory=list)
     broken: set[tuple[str, str]] = field(default_factory=set)
+    ended: tuple[str, str] | None = None
     killed_at: float | None = None
 
     def pass_time(self, seconds: float, limit: float | None) -> None:
@@ -73,13 +77,18 @@ class World:
         if spent < seconds:
             raise OutOfTime
 
-    def launched(self, launch: Launch, given: dict[str, Any], limit: float | None) -> tuple[str, str] | None:
+    def launched(self, launch: Launch, given: dict[str, Any], limit: float | None) -> tuple[bool, str, str] | None:
         stage, cohort = launch.stages[0], launch.partition
         only = tuple(given.get("translator", {}).get("only", ()))
         self.launches.append((stage, cohort, only))
-        if (stage, cohort) in self.broken or {(name, cohort) for name in only} & self.broken:
+        if (stage, cohort) in self.broken:
             self.now += 1
-            return f"{stage} [{cohort}] failed", "told"
+            return False, f"{stage} [{cohort}] failed", "told"
+        if (stage, cohort) == self.ended:
+            return True, f"{stage} [{cohort}] was ended from outside", "told"
+        diverging = {name for name in only if (name, cohort) in self.broken}
+        self.diverged.setdefault(cohort, set()).update(diverging)
+        only = tuple(name for name in only if name not in diverging)
         if stage == "translator":
             self.train(cohort, only, limit)
         elif stage == TABLE:
@@ -90,15 +99,20 @@ class World:
             self.prepared.add(cohort)
         else:
             self.pass_time(SCORING, limit)
-            self.scored[cohort] = set(self.trained.get(cohort, set()))
+            assert self.trained.get(cohort), f"{stage} [{cohort}] has no translator to score"
+            self.scored[cohort] = set(self.trained[cohort])
         return None
+
+    def settled(self, cohort: str) -> dict[str, str]:
+        diverged = dict.fromkeys(self.diverged.get(cohort, ()), "it diverged")
+        return dict.fromkeys(self.trained.get(cohort, ()), "") | diverged
 
     def train(self, cohort: str, only: Sequence[str], limit: float | None) -> None:
         """Side by side; one that is cut off goes on where it stood."""
         begun = self.now
         left = {name: TRAINING[name.split("/")[1]] - self.progress.get((cohort, name), 0.0) for name in only}
         try:
-            self.pass_time(max(left.values()), limit)
+            self.pass_time(max(left.values(), default=1.0), limit)
         finally:
             for name, seconds in left.items():
                 done = min(seconds, self.now - begun)
@@ -136,7 +150,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 
     monkeypatch.setattr(conduct, "rebuild", rebuilt)
     monkeypatch.setattr(conduct, "entry_named", lambda cohort: Entry(Path(), cohort, {}))
-    monkeypatch.setattr(conduct, "trained", lambda store, cohort: set(here.trained.get(cohort, set())))
+    monkeypatch.setattr(conduct, "settled", lambda store, cohort: here.settled(cohort))
     monkeypatch.setattr(conduct, "why_not_fresh", why)
     return here
 
@@ -263,14 +277,47 @@ def test_a_fold_that_cannot_be_prepared_ends_only_itself(world: World, instance:
     assert world.tabulated == {name: found for name, found in everything().items() if name != "tried-2-1"}
 
 
-def test_an_arm_that_fails_ends_only_itself(world: World, instance: dg.DagsterInstance) -> None:
+def test_an_arm_that_fails_ends_only_itself_and_is_told_again_but_not_trained_again(
+    world: World, instance: dg.DagsterInstance
+) -> None:
     world.broken.add(("none/cut/0", "tried-2-0"))
+    for _ in range(2):
+        done, conductor, _ = conducted(world, instance)
+        assert done
+        again = "it is not trained again with the same settings and images"
+        assert conductor.failures == [f"translator [tried-2-0]: none/cut/0 failed, {again}: it diverged"]
+        expected = everything()
+        expected["tried-2-0"].remove("none/cut/0")
+        assert world.tabulated == expected
+    assert sum(only == ("none/cut/0",) and cohort == "tried-2-0" for _, cohort, only in world.launches) == 1
+
+
+def test_a_training_that_did_not_come_to_an_end_is_launched_again(world: World, instance: dg.DagsterInstance) -> None:
+    world.broken.add(("translator", "tried-2-0"))
+    _, conductor, _ = conducted(world, instance)
+    assert set(conductor.failures) == {"translator [tried-2-0] failed"}
+    assert "tried-2-0" not in (world.tabulated or {}), "nothing is scored without a translator"
+    world.broken.clear()
     done, conductor, _ = conducted(world, instance)
-    assert done
-    assert conductor.failures == ["translator [tried-2-0] failed"]
-    expected = everything()
-    expected["tried-2-0"].remove("none/cut/0")
-    assert world.tabulated == expected
+    assert (done, conductor.failures) == (True, [])
+    assert world.tabulated == everything()
+
+
+def test_time_that_ends_in_the_first_training_is_no_failure(world: World, instance: dg.DagsterInstance) -> None:
+    world.progress = dict.fromkeys([("tried-2-0", "none/pca/0")], -1e4)
+    done, conductor, _ = conducted(world, instance, hours=300 / 3600)
+    assert (done, conductor.failures) == (False, [])
+    assert [stage for stage, _, _ in world.launches] == ["radiographs", "translator", TABLE]
+
+
+@pytest.mark.parametrize("stage", ["translator", "evaluation"])
+def test_after_a_run_that_was_ended_from_outside_nothing_is_launched(
+    world: World, instance: dg.DagsterInstance, stage: str
+) -> None:
+    world.ended = (stage, "tried-2-0")
+    with pytest.raises(Interrupted, match="was ended from outside"):
+        conducted(world, instance)
+    assert world.launches[-1][0] == stage
 
 
 def test_scores_that_fail_end_no_training(world: World, instance: dg.DagsterInstance) -> None:

@@ -8,7 +8,7 @@ from assets.tables import TRANSLATOR
 from assets.translation.settings import TranslationSettings
 from pipelines.status import StatusRow
 from pipelines.study import members
-from pipelines.study.members import measured_seconds, seconds_of, trained
+from pipelines.study.members import measured_seconds, seconds_of, settled
 from pipelines.study.step_time import SHORTEST_SECONDS, training_seconds
 from resources.manifests import Place, publish
 from resources.object_store import ObjectStore
@@ -40,6 +40,7 @@ def lay_out(store: ObjectStore, cohort: str, *rows: tuple[str, int, int, float |
     known = [dict(zip(named, row, strict=True)) for row in rows]
     full = [{name: row.get(name) for name in TRANSLATOR.names} for row in known]
     for row in full:
+        row["reason"] = "" if row["status"] == "ok" else "it diverged"
         row["method"] = str(row["arm"]).partition("/")[2]
     table = pa.Table.from_pylist(full, schema=TRANSLATOR)
     publish(store, Place("translator", cohort), table, {"parents": {}, "seconds": 5.0})
@@ -65,9 +66,11 @@ def test_what_trainings_took_in_any_fold_is_the_estimate_for_as_many_steps_as_no
     assert measured_seconds(local_store, STUDY, "cyclegan") == 90.0, "one that was taken up tells no time"
 
 
-@pytest.mark.parametrize(("state", "expected"), [("fresh", {"none/cut/0"}), ("stale", set()), ("failed", set())])
+@pytest.mark.parametrize(
+    ("state", "expected"), [("fresh", {"none/cut/0": "", "none/cut/1": "it diverged"}), ("stale", {}), ("failed", {})]
+)
 def test_only_trainings_that_stand_on_what_is_there_now_count(
-    local_store: ObjectStore, monkeypatch: pytest.MonkeyPatch, state: str, expected: set[str]
+    local_store: ObjectStore, monkeypatch: pytest.MonkeyPatch, state: str, expected: dict[str, str]
 ) -> None:
     asked: list[bool] = []
 
@@ -77,9 +80,9 @@ def test_only_trainings_that_stand_on_what_is_there_now_count(
         return [StatusRow("pseudo_pairs", cohort, "fresh", "1", "0", "1.0", ""), found]
 
     monkeypatch.setattr(members, "status_rows", rows)
-    assert trained(local_store, "tried-2-0") == set()
+    assert settled(local_store, "tried-2-0") == {}
     lay_out(local_store, "tried-2-0", ("none/cut", 0, 1, 1.0, "ok"), ("none/cut", 1, 1, 1.0, "failed"))
-    assert trained(local_store, "tried-2-0") == expected
+    assert settled(local_store, "tried-2-0") == expected
     assert asked == [True, True], "a launch for some arms leaves the translator fresh"
 
 

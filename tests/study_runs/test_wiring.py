@@ -5,9 +5,9 @@ from assets.tables import STUDY_TABLE
 from pipelines.definitions import defs
 from pipelines.forget.schemas import SCHEMAS
 from pipelines.stages import STAGE_NAMES
-from pipelines.study.conduct import AFTER, AT_THE_END, LAST, LEFT_OUT, before
+from pipelines.study.conduct import AFTER, AT_THE_END, LAST, before
 from pipelines.study.members import TRANSLATOR
-from pipelines.study.table import TABLE
+from pipelines.study.table import LEFT_OUT, TABLE
 from resources.partitions import STUDIES, VARIANTS
 
 SPEC = next(iter(defs.resolve_assets_def(TABLE).specs))
