@@ -60,6 +60,24 @@ def lender_of(cohort: str, overrides: dict[str, dict[str, Any]], stages: Sequenc
     return None if "@" in lender else lender
 
 
+def lenders(cohort: str, stages: Sequence[Stage]) -> dict[str, str]:
+    """The cohorts whose current models a cohort takes over, each with the last stage that it lends.
+
+    Raises:
+        RunFailed: no such cohort, or the cohort itself.
+    """
+    settings = entry_named(cohort).mapping.get("settings") or {}
+    found: dict[str, str] = {}
+    for stage in stages:
+        lender = str((settings.get(stage.name) or {}).get("borrow_from") or "")
+        if problem := lender and wrong_lender(stage.name, cohort, lender, SHARDS_BY_COHORT):
+            raise RunFailed(problem)
+        # A manifest that is named by its digest never changes.
+        if lender and "@" not in lender:
+            found[lender] = stage.name
+    return found
+
+
 def untrained_lender(
     cohort: str, overrides: dict[str, dict[str, Any]], stages: Sequence[Stage], store: ObjectStore | None = None
 ) -> str | None:

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
+from typing import Any
 
 from pipelines.launches import Echo, Interrupted, Launch, Launcher, RunFailed, launches, stages_until
-from pipelines.lenders import SEGMENTER, lender_of, stages_of
+from pipelines.lenders import lenders, stages_of
 from pipelines.stages import STAGES, Stage
 from pipelines.status import StatusRow, sources_now, status_rows
 from resources.catalogue import entry_named
@@ -17,7 +18,7 @@ READS = {stage.name: set(stage.reads) for stage in STAGES}
 
 @dataclass
 class _Pass:
-    """One pass over stages of a cohort, and of the one that it borrows from.
+    """One pass over stages of a cohort, and of those that it borrows from.
 
     Attributes:
         launcher: launches the runs.
@@ -91,8 +92,9 @@ def rebuild(
 ) -> int:
     """Bring stages of a cohort up to date with its sources, its declaration and each other.
 
-    A cohort whose segmenter is borrowed comes first, up to that. Settings are the declared ones: with others, what is
-    made here would be stale at once. Every partition is launched at most once, so what fails is tried once a rebuild.
+    Cohorts that models are borrowed from come first, up to the last of them. Settings are the declared ones: with
+    others, what is made here would be stale at once. Every partition is launched at most once, so what fails is tried
+    once a rebuild.
 
     Args:
         cohort: the cohort's name.
@@ -110,13 +112,16 @@ def rebuild(
         Interrupted: a run was ended from outside; nothing was launched after it.
     """
     work = _Pass(launcher, echo, ObjectStore(store_url()), recheck, in_part)
-    lender = lender_of(cohort, {}, stages)
-    if lender:
-        work.bring(lender, stages_until(SEGMENTER))
-    work.bring(cohort, stages_of(entry_named(cohort).mapping.get("settings") or {}, stages))
+    for lender, until in lenders(cohort, stages).items():
+        work.bring(lender, stages_until(until, stages_of(_settings(lender), STAGES)))
+    work.bring(cohort, stages_of(_settings(cohort), stages))
     if work.failures:
         raise RunFailed("\n".join(map(str, work.failures)), "; ".join(failure.told for failure in work.failures))
     return work.launched
+
+
+def _settings(cohort: str) -> dict[str, dict[str, Any]]:
+    return dict(entry_named(cohort).mapping.get("settings") or {})
 
 
 def _reasons(rows: list[StatusRow]) -> dict[tuple[str, str], str]:

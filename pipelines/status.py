@@ -193,6 +193,8 @@ def _own_reason(present: _Present, stage: Stage, pointer: dict[str, Any], wanted
         return wanted
     overlooked = {"only"} if present.in_part and stage.name == "translator" else set()
     changed = sorted(name for name in wanted.keys() - overlooked if pointer["settings"].get(name) != wanted[name])
+    if changed == ["only"]:
+        return "only some of its trainings were asked for"
     if changed:
         return f"settings differ from the declaration: {', '.join(changed)}"
     if stage.name != "radiographs":

@@ -7,8 +7,8 @@ from typing import get_args
 
 import dagster as dg
 
-from pipelines.stages import STAGES
-from pipelines.status import State, StatusRow, status_rows
+from pipelines.status import State, StatusRow
+from pipelines.study.status import rows_of
 from resources.dagster_shapes import table
 from resources.partitions import cohort_of
 from resources.stage_run import Store
@@ -33,7 +33,7 @@ def store_status(store: Store) -> dg.MaterializeResult:  # type: ignore[type-arg
     It alone has a freshness policy. The stages are made again when something changed, not by the clock: a quiet week
     would turn every one of them red.
     """
-    rows = status_rows(store=store.objects())
+    rows = rows_of(store=store.objects())
     counts = Counter(row.state for row in rows)
     passed = counts["fresh"] == len(rows)
     return dg.MaterializeResult(
@@ -50,14 +50,13 @@ def store_status(store: Store) -> dg.MaterializeResult:  # type: ignore[type-arg
 
 
 def _summary(rows: Sequence[StatusRow]) -> list[dict[str, str | int]]:
-    """One line a cohort and stage: partitions by state, and the first reason."""
+    """One line a cohort (or study) and stage: partitions by state, and the first reason."""
     shown: list[dict[str, str | int]] = []
     for cohort in dict.fromkeys(cohort_of(row.partition) for row in rows):
-        for stage in STAGES:
-            here = [row for row in rows if row.stage == stage.name and cohort_of(row.partition) == cohort]
+        own = [row for row in rows if cohort_of(row.partition) == cohort]
+        for stage in dict.fromkeys(row.stage for row in own):
+            here = [row for row in own if row.stage == stage]
             states = Counter(row.state for row in here)
             why = next((row.why for row in here if row.why), "")
-            shown.append(
-                {"cohort": cohort, "stage": stage.name, **{state: states[state] for state in STATES}, "why": why}
-            )
+            shown.append({"cohort": cohort, "stage": stage, **{state: states[state] for state in STATES}, "why": why})
     return shown

@@ -22,9 +22,10 @@ COHORT_OF_SHARD = dg.StaticPartitionMapping(
     {shard: cohort for cohort, shards in SHARDS_BY_COHORT.items() for shard in shards}
 )
 SHARDS_OF_COHORT = dg.StaticPartitionMapping(SHARDS_BY_COHORT)
-STUDY_OF_FOLD = dg.StaticPartitionMapping(
-    {cohort: study for cohort in SHARDS_BY_COHORT if (study := study_of(cohort)) is not None}
-)
+_STUDIES = {cohort: study for cohort in SHARDS_BY_COHORT if (study := study_of(cohort)) is not None}
+# Cohorts that a study made, and trains itself.
+FOLDS = frozenset(_STUDIES)
+STUDY_OF_FOLD = dg.StaticPartitionMapping(_STUDIES)
 
 
 def all_shards_of(asset: str) -> dg.AssetDep:

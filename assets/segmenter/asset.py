@@ -74,7 +74,7 @@ def _own(run: StageRun, settings: SegmenterSettings, rows: list[Row], device: to
             run.store, run.place, made_by, keys, partial(fit_networks, run, train, validation, settings, device)
         )
     except TooFewMasks as few:
-        return _Model(_rejected(run, settings, keys, few.usable), {}, False, "too few masks to train on")
+        return _Model(_rejected(run, settings, keys, few), {}, False, "too few masks to train on")
     for part in range(settings.cross_fit):
         CheckpointStore(run.store, part_key(model.row["key"], part, settings)).clear()
     # The header of a model fitted now or earlier tells; the manifest row of a kept one has it as its reason.
@@ -91,9 +91,11 @@ def _patients(rows: list[Row]) -> int:
     return len({row["patient"] for row in rows})
 
 
-def _rejected(run: StageRun, settings: SegmenterSettings, keys: list[str], usable: int) -> Row:
+def _rejected(run: StageRun, settings: SegmenterSettings, keys: list[str], few: TooFewMasks) -> Row:
+    parts = f" and teach one of the {settings.cross_fit} networks, of {few.usable} in all"
     reason = (
-        f"only {usable} training rows supply a usable lung mask, expected at least {settings.smallest_cohort}; "
+        f"only {few.fewest} training rows supply a usable lung mask"
+        f"{parts if settings.cross_fit > 1 else ''}, expected at least {settings.smallest_cohort}; "
         f"set {run.stage}.borrow_from to a cohort that has masks"
     )
     key = row_key(run.stage, run.version, settings.model_dump(), sorted(keys))

@@ -33,10 +33,15 @@ U8 = npt.NDArray[np.uint8]
 
 
 class TooFewMasks(Exception):
-    """A cohort whose training part supplies fewer usable masks than a network is trained on."""
+    """A cohort whose training part supplies fewer usable masks than a network is trained on.
 
-    def __init__(self, usable: int) -> None:
-        self.usable = usable
+    Attributes:
+        usable: how many it supplies.
+        fewest: how many of them would teach one of the networks.
+    """
+
+    def __init__(self, usable: int, fewest: int) -> None:
+        self.usable, self.fewest = usable, fewest
 
 
 @dataclass(frozen=True)
@@ -98,7 +103,7 @@ def fit_networks(
     taught = [taught_to(part, settings.cross_fit, patients) for part in range(settings.cross_fit)]
     fewest = min(map(len, taught))
     if fewest < settings.smallest_cohort:
-        raise TooFewMasks(fewest)
+        raise TooFewMasks(len(usable.rows), fewest)
     networks = [
         _network(run, usable.at(members), held_back, settings, device, part_key(key, part, settings))
         for part, members in enumerate(taught)

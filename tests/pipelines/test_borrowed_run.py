@@ -114,6 +114,7 @@ def test_a_new_cohort_and_single_files_get_the_same_scores_from_another_cohorts_
     assert scores == expected
 
 
+@pytest.mark.slow
 def test_images_without_labels_are_scored_by_the_models_of_one_manifest_though_the_lender_went_on(
     finished: Installation, images: Path, tmp_path: Path
 ) -> None:

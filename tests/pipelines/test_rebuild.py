@@ -12,7 +12,7 @@ import pytest
 from pipelines.launches import Interrupted, Launch, Launcher, RunFailed
 from pipelines.lenders import stages_of
 from pipelines.rebuild import rebuild
-from pipelines.stages import JOBS, STAGES, Stage
+from pipelines.stages import JOBS, STAGE_NAMES, STAGES, Stage
 from pipelines.status import sources_now, status_rows
 from pipelines.versions import VERSIONS
 from resources.catalogue import entry_named
@@ -191,6 +191,28 @@ def test_a_lender_comes_first_up_to_its_segmenter(
     lent = [f"radiographs {SHARDED}/{shard}" for shard in range(3)]
     # The lender's failure is no failure of the borrower: it may have lent a model before.
     assert recorder.ran == [*lent, "radiographs phantom/0", "lung_segmenter phantom"]
+
+
+def test_a_lender_of_several_models_comes_up_to_the_last_of_them(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    borrowed = {"lung_segmenter": {"borrow_from": SHARDED}, "translator": {"borrow_from": f"{SHARDED}@{'0' * 64}"}}
+    borrowed["reference_lung"] = {"borrow_from": SHARDED}
+    original = entry_named
+
+    def declared(name: str) -> Any:  # noqa: ANN401
+        entry = original(name)
+        return entry if name != "phantom" else type(entry)(entry.path, name, {**entry.mapping, "settings": borrowed})
+
+    monkeypatch.setattr("pipelines.lenders.entry_named", declared)
+    recorder = Recorder(instance, "tag")
+    rebuild("phantom", STAGES[:1], recorder, silent)
+    assert recorder.ran == ["radiographs phantom/0"], "nothing that is asked for is borrowed"
+    recorder.ran.clear()
+    rebuild("phantom", STAGES, recorder, silent)
+    lent = [name.split()[0] for name in recorder.ran if cohort_of(name.split()[1]) == SHARDED]
+    assert list(dict.fromkeys(lent)) == list(STAGE_NAMES[: STAGE_NAMES.index("reference_lung") + 1])
+    assert cohort_of(recorder.ran[len(lent)].split()[1]) == "phantom"
 
 
 def test_it_says_what_it_leaves_alone_and_why_it_launches_what(instance: dg.DagsterInstance) -> None:

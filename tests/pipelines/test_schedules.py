@@ -121,6 +121,15 @@ def test_a_tick_asks_for_every_cohort_that_is_not_fresh_and_for_it_once() -> Non
 
 
 @pytest.mark.usefixtures("two_stale")
+def test_folds_are_left_to_their_study(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schedules, "FOLDS", frozenset({"nih"}))
+    with dg.instance_for_test() as instance:
+        assert [request.partition_key for request in tick(instance)] == ["phantom"]
+        monkeypatch.setattr(schedules, "FOLDS", frozenset({"nih", "phantom"}))
+        assert isinstance(tick(instance), dg.SkipReason)
+
+
+@pytest.mark.usefixtures("two_stale")
 def test_a_cohort_that_is_being_rebuilt_is_not_asked_for() -> None:
     with dg.instance_for_test() as instance:
         for cohort, job, left in (("nih", "data", ["phantom"]), ("phantom", "everything", None)):

@@ -1,4 +1,4 @@
-"""`pseudopair study` through the console: killed, ended and called again, it comes to one table."""
+"""`pseudopair study` through the console: from a file to a table; killed, ended and called again, to the same."""
 
 import signal
 from pathlib import Path
@@ -21,6 +21,16 @@ STUDY: dict[str, Any] = {
     # Every step leaves a checkpoint to be killed at.
     "settings": {"translator": {"checked_images": 0, "checkpoint_minutes": 0}, "leak_control": {"size": 32}},
     "hours": 1.0,
+}
+# What takes no longer than its runs need to begin.
+QUICK: dict[str, Any] = {
+    "protocols": [{"name": "cheap", "folds": 2, "arms": ["none/pca"]}],
+    "settings": {
+        "lung_segmenter": {"steps": 2},
+        "registration_model": {"steps": 1},
+        "translator": {"checked_images": 0},
+        "leak_control": {"size": 32},
+    },
 }
 
 
@@ -52,6 +62,33 @@ def table_rows(installation: Installation) -> dict[str, dict[str, Any]]:
     return {row["arm"]: row for row in table.to_pylist() if row["seed"] == "all"}
 
 
+def test_a_study_comes_to_its_table_and_then_has_nothing_to_do(installation: Installation) -> None:
+    status, printed = installation.call("study", write(installation, **QUICK))
+    assert status == 0, printed
+    assert "every arm is trained and scored" in printed
+    assert "| none/pca |" in printed
+    assert f"report: {installation.store.uri(TABLE.folder)}/report.html" in printed
+    assert [trained(installation, cohort) for cohort in FOLDS] == [["none/pca/0"]] * 2
+    assert table_rows(installation)["none/pca"]["auc"] is not None
+    assert_nothing_is_launched(installation)
+    # What a study does without is not missed, neither in its folds nor in the whole store.
+    for names in (["tried"], []):
+        status, printed = installation.call("status", *names, "--check")
+        assert status == 0, printed
+        assert "study_table" in printed
+    forget_somebody(installation)
+
+
+def assert_nothing_is_launched(installation: Installation) -> None:
+    before = read_pointer(installation.store, TABLE)
+    status, printed = installation.call("study", "tried", "--hours", "0.2")
+    assert status == 0, printed
+    launched = [line for line in printed.splitlines() if line.startswith("[")]
+    assert len(launched) == 1, "nothing is launched where all is fresh"
+    assert read_pointer(installation.store, TABLE) == before
+
+
+@pytest.mark.slow
 def test_a_study_that_is_killed_and_ended_goes_on_to_its_table(installation: Installation) -> None:
     file = write(installation)
     installation.kill_when(lambda: going_on(installation), "study", file)
@@ -79,12 +116,7 @@ def test_a_study_that_is_killed_and_ended_goes_on_to_its_table(installation: Ins
     assert not going_on(installation)
     assert all(row["auc"] is not None for row in table_rows(installation).values())
 
-    before = read_pointer(installation.store, TABLE)
-    status, printed = installation.call("study", "tried", "--hours", "0.2")
-    assert status == 0, printed
-    launched = [line for line in printed.splitlines() if line.startswith("[")]
-    assert len(launched) == 1, "nothing is launched where all is fresh"
-    assert read_pointer(installation.store, TABLE) == before
+    assert_nothing_is_launched(installation)
     status, printed = installation.call("study", "tried", "--dry-run")
     assert status == 0, printed
     assert "translators alone: about 0:00:00" in printed
@@ -94,10 +126,6 @@ def test_a_study_that_is_killed_and_ended_goes_on_to_its_table(installation: Ins
     assert "folds of studies, not listed: 2, such as tried-2-0" in printed
     status, printed = installation.call("verify")
     assert status == 0, printed
-    status, printed = installation.call("status", "tried", "--check")
-    assert status == 0, printed
-    assert "study_table" in printed
-    forget_somebody(installation)
 
 
 def forget_somebody(installation: Installation) -> None:
