@@ -5,16 +5,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines.cohort_files import CohortProblem, checked_settings, declared_in, register
+from pipelines.cohort_files import CohortProblem, declared_in, register
 from pipelines.settings import STAGE_SETTINGS
-from resources.catalogue import CatalogueError, Entry, entry_named
-from resources.generation import Generation, GenerationError, generation_named
+from resources.catalogue import CatalogueError, Entry, entry_named, read_entry
+from resources.generation import KEPT_AT, Generation, GenerationError, barred, generation_named
 from resources.manifests import Place, table_from
 from resources.object_store import ObjectStore
+from resources.studies import study_of
+from resources.taken_models import Settings, Taken, give_back, take
 
 # Stages whose rows are a cohort's models, or were chosen by its validation patients.
 MODELS = ("lung_segmenter", "reference_lung", "registration_model", "translator", "normal_maps", "evaluation")
-KEPT_AT = "evaluation"
 DECIDED = ("normal_maps", "evaluation")
 DIGEST = re.compile(r"[0-9a-f]{8,64}")
 # What decides pixels or numbers that the models were fitted to: another value would need other models.
@@ -23,14 +24,16 @@ FIXED: dict[str, tuple[str, ...] | None] = {
     "prealigned_radiographs": None,
     "registered_radiographs": None,
     "anomaly_maps": None,
-    "evaluation": ("patient_score",),
+    "evaluation": ("patient_score", "specificity"),
 }
 # The cohort may decide otherwise: masks of its own, say.
-PROPOSED = ("lung_masks",)
+PROPOSED: dict[str, tuple[str, ...] | None] = {
+    "lung_masks": None,
+    "localisation": None,
+    "evaluation": ("headline", "confidence"),
+}
 ALL_TEST = {"test_share": 1.0, "validation_share": 0.0, "folds": 0, "fold": 0}
 UNDECIDED = {"share_set_aside", "borrow_from"}
-
-Settings = dict[str, dict[str, Any]]
 
 
 class BorrowingError(CohortProblem):
@@ -43,13 +46,11 @@ class Borrower:
 
     Attributes:
         name: the cohort's name.
-        launched: settings of the launch; what is missing there stands in its registered file.
         lenders: what each model stage borrows from.
         generation: the lender's models.
     """
 
     name: str
-    launched: Settings
     lenders: dict[str, str]
     generation: Generation
 
@@ -63,7 +64,9 @@ class Borrower:
 
 
 def borrower(name_or_file: str, model: str, store: ObjectStore) -> Borrower:
-    """Let a cohort borrow every model; a file that is registered says so from then on.
+    """Let a cohort borrow every model from now on; its own file stays as it is.
+
+    To be called before anything imports `resources.partitions`, which reads what is declared once.
 
     Args:
         name_or_file: a declared cohort, or a YAML file.
@@ -73,7 +76,8 @@ def borrower(name_or_file: str, model: str, store: ObjectStore) -> Borrower:
     Raises:
         CohortProblem: a wrong declaration, no such lender, or one that lacks a model or was prepared otherwise.
     """
-    entry = declared_in(name_or_file)
+    # Without the models that it has taken before.
+    entry = read_entry(declared_in(name_or_file).path)
     cohort, sign, digest = model.partition("@")
     if sign and not DIGEST.fullmatch(digest):
         raise BorrowingError(f"--model {model}: expected COHORT or COHORT@DIGEST, 8 or more of its hexadecimal digits")
@@ -83,14 +87,56 @@ def borrower(name_or_file: str, model: str, store: ObjectStore) -> Borrower:
         lending = entry_named(cohort)
     except CatalogueError as error:
         raise BorrowingError(f"--model {model}: {error}") from None
+    _require_others(entry, lending)
     generation = lent_generation(store, cohort, digest)
     lenders = lenders_by_stage(store, cohort, generation, pinned=bool(digest))
     undo = _undone(lending, generation) and bool((entry.mapping.get("columns") or {}).get("true_aspect_wh"))
-    declared = entry.mapping.get("settings") or {}
-    settings = borrowing_settings(declared, generation, lenders, undo_squash=undo)
-    if register(entry, settings):
-        return Borrower(entry.name, {}, lenders, generation)
-    return Borrower(entry.name, checked_settings(entry.name, settings), lenders, generation)
+    noted = taken_settings(entry.mapping.get("settings") or {}, generation, lenders, model, undo_squash=undo)
+    register(entry)
+    take(entry.name, noted)
+    try:
+        require_version(cohort, generation)
+    except BorrowingError:
+        give_back(entry.name)
+        raise
+    return Borrower(entry.name, lenders, generation)
+
+
+def _require_others(entry: Entry, lending: Entry) -> None:
+    """Refuse models that were fitted on the cohort's own patients, and others for a study's fold."""
+    if study := study_of(entry.name):
+        raise BorrowingError(
+            f"{entry.name} is a fold of the study {study}, whose models are its own; leave it as it is"
+        )
+    one, other = (each.mapping.get("variant_of") or each.name for each in (entry, lending))
+    if one == other:
+        raise BorrowingError(
+            f"{lending.name} holds the images of {entry.name} under another split, so its models were fitted to them; "
+            "let a cohort of other patients lend"
+        )
+
+
+def require_version(cohort: str, generation: Generation) -> None:
+    """Refuse models of another version of a stage that makes, prepares or scores: they may not be understood.
+
+    Raises:
+        BorrowingError: there is one; the message names the stage.
+    """
+    # Importing this reads which cohorts are declared.
+    from pipelines.versions import VERSIONS
+
+    for stage in dict.fromkeys((*FIXED, "lung_masks", *MODELS)):
+        found = generation.versions.get(stage, VERSIONS[stage])
+        if found != VERSIONS[stage]:
+            raise BorrowingError(
+                f"the {stage} of {cohort} is of version {found}, this is {VERSIONS[stage]}; run {remade(cohort)}"
+            )
+
+
+def remade(cohort: str) -> str:
+    """The command that brings a cohort's models up to date."""
+    study = study_of(cohort)
+    return f"`pseudopair study {study}`" if study else f"`pseudopair run {cohort}`"
 
 
 def _undone(lending: Entry, generation: Generation) -> bool:
@@ -108,12 +154,19 @@ def lent_generation(store: ObjectStore, cohort: str, digest: str = "") -> Genera
         digest: first digits of the digest of its translators' or its evaluation's manifest; empty for the current one.
 
     Raises:
-        BorrowingError: the lender lacks one, or has none under that digest.
+        BorrowingError: the lender lacks one, has none under that digest, or somebody withdrew who was in one.
     """
     try:
-        return generation_named(store, Place(KEPT_AT, cohort), digest)
+        found = generation_named(store, Place(KEPT_AT, cohort), digest)
     except GenerationError as error:
-        raise BorrowingError(f"the models of {cohort} cannot be borrowed: {error}") from None
+        told = str(error).replace(f"`pseudopair run {cohort}`", remade(cohort))
+        raise BorrowingError(f"the models of {cohort} cannot be borrowed: {told}") from None
+    for name, each in found.digests.items():
+        place = Place(*name.split("@", 1))
+        why = barred(store, place, each) if digest and place.stage in MODELS else ""
+        if why:
+            raise BorrowingError(f"the models of {cohort} cannot be borrowed: {place} is to be made again: {why}")
+    return found
 
 
 def lenders_by_stage(store: ObjectStore, cohort: str, generation: Generation, *, pinned: bool) -> dict[str, str]:
@@ -147,33 +200,35 @@ def lenders_by_stage(store: ObjectStore, cohort: str, generation: Generation, *,
     return found
 
 
-def borrowing_settings(
-    declared: Mapping[str, Any], generation: Generation, lenders: Mapping[str, str], *, undo_squash: bool
-) -> Settings:
-    """A cohort's settings by stage, with which it borrows all models and is prepared as the lender was.
+def taken_settings(
+    declared: Mapping[str, Any], generation: Generation, lenders: Mapping[str, str], model: str, *, undo_squash: bool
+) -> Taken:
+    """The settings with which a cohort borrows all models and is prepared as the lender was.
 
     Args:
         declared: the settings of its declaration.
         generation: the lender's models and settings.
         lenders: see `lenders_by_stage`.
+        model: as it was asked for.
         undo_squash: whether the lender's images were stretched back, and the cohort's table tells how to.
 
     Raises:
         BorrowingError: the cohort declares something that its lender's models were not made for.
     """
-    found: Settings = {stage: dict(values) for stage, values in declared.items()}
-    for stage, names in FIXED.items():
-        theirs = _decided(stage, generation, names)
-        _require_same(stage, found.get(stage, {}), theirs)
-        found[stage] = {**found.get(stage, {}), **_set(stage, theirs)}
-    for stage in PROPOSED:
-        found[stage] = {**_set(stage, _decided(stage, generation, None)), **found.get(stage, {})}
+    fixed: Settings = {stage: _decided(stage, generation, names) for stage, names in FIXED.items()}
+    for stage, theirs in fixed.items():
+        _require_same(stage, declared.get(stage, {}), theirs)
     for stage, lender in lenders.items():
-        found[stage] = {**found.get(stage, {}), "borrow_from": lender}
-    found["radiographs"] |= ALL_TEST
+        fixed[stage] = {**fixed.get(stage, {}), "borrow_from": lender}
+    fixed["radiographs"] |= ALL_TEST
     if undo_squash:
-        found["radiographs"]["undo_squash"] = True
-    return {stage: values for stage, values in found.items() if values}
+        fixed["radiographs"]["undo_squash"] = True
+    proposed = {stage: _decided(stage, generation, names) for stage, names in PROPOSED.items()}
+    return Taken(
+        model=model,
+        fixed={stage: values for stage, values in fixed.items() if values},
+        proposed={stage: values for stage, values in proposed.items() if values},
+    )
 
 
 def _rows(store: ObjectStore, stage: str, cohort: str, generation: Generation) -> list[dict[str, Any]]:
@@ -181,9 +236,7 @@ def _rows(store: ObjectStore, stage: str, cohort: str, generation: Generation) -
     data = store.read_or_none(Place(stage, cohort).manifest(digest)) if digest else None
     if data is None:
         lost = "is no longer in the store" if digest else "is not there"
-        raise BorrowingError(
-            f"the models of {cohort} cannot be borrowed: its {stage} {lost}; run `pseudopair run {cohort}`"
-        )
+        raise BorrowingError(f"the models of {cohort} cannot be borrowed: its {stage} {lost}; run {remade(cohort)}")
     rows: list[dict[str, Any]] = table_from(data).to_pylist()
     return rows
 
@@ -193,14 +246,6 @@ def _decided(stage: str, generation: Generation, names: tuple[str, ...] | None) 
     used = generation.settings.get(stage, {})
     known = STAGE_SETTINGS[stage].model_fields.keys() & used.keys() - UNDECIDED
     return {name: used[name] for name in used if name in known and (names is None or name in names)}
-
-
-def _set(stage: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values that are not the defaults."""
-    fields = STAGE_SETTINGS[stage].model_fields
-    return {
-        name: value for name, value in values.items() if value != fields[name].get_default(call_default_factory=True)
-    }
 
 
 def _require_same(stage: str, declared: Mapping[str, Any], theirs: Mapping[str, Any]) -> None:

@@ -45,17 +45,31 @@ def _parse_settings(items: list[str]) -> dict[str, dict[str, Any]]:
     return overrides
 
 
-def _borrowing(cohort: str, model: str, overrides: dict[str, dict[str, Any]]) -> tuple[str, dict[str, dict[str, Any]]]:
-    """Name of a cohort that borrows every model from now on, and the settings of this launch."""
-    from pipelines.borrowing import borrower
-    from resources.home import store_url
-    from resources.object_store import ObjectStore
+def _named(cohort: str, model: str | None) -> str:
+    """Name of a cohort, which takes the models that are asked for from now on, or none any more.
 
-    found = borrower(cohort, model, ObjectStore(store_url()))
-    for line in found.told():
-        shown.print(line, markup=False)
-    stages = {*found.launched, *overrides}
-    return found.name, {stage: {**found.launched.get(stage, {}), **overrides.get(stage, {})} for stage in stages}
+    Raises:
+        CohortProblem: one of them cannot be found or used.
+    """
+    from pipelines.cohort_files import cohort_name
+    from resources.taken_models import give_back, taken
+
+    if model:
+        from pipelines.borrowing import borrower
+        from resources.home import store_url
+        from resources.object_store import ObjectStore
+
+        found = borrower(cohort, model, ObjectStore(store_url()))
+        for line in found.told():
+            shown.print(line, markup=False)
+        return found.name
+    name = cohort_name(cohort)
+    if model is not None:
+        give_back(name)
+    if noted := taken(name):
+        told = f"{name} takes the models of {noted.model}, as was asked for before; --model '' lets it train its own"
+        shown.print(told, markup=False)
+    return name
 
 
 @app.command()
@@ -67,23 +81,31 @@ def run(
     until: Annotated[str | None, typer.Option(help="Last stage to run")] = None,
     retry_failed: Annotated[bool, typer.Option(help="Compute rejected and failed rows again")] = False,
     model: Annotated[
-        str | None, typer.Option(help="COHORT[@DIGEST] whose models are taken: nothing is trained, all rows are test")
+        str | None,
+        typer.Option(
+            help="COHORT[@DIGEST] whose models are taken from now on: nothing is trained, all rows are test; '' for "
+            "its own again"
+        ),
     ] = None,
 ) -> None:
     """Materialise every stage of a cohort through Dagster; what is up to date is reused."""
     prepare()
-    from pipelines.cohort_files import CohortProblem, checked_settings, cohort_name
+    from pipelines.cohort_files import CohortProblem, checked_settings
+    from resources.taken_models import TakenError, taken
 
     overrides = _parse_settings(settings or [])
     if model and (all_arms or seeds > 1):
         raise stop("--model takes trained models as they are; leave out --all-arms and --seeds")
     try:
-        name, overrides = (cohort_name(cohort), overrides) if model is None else _borrowing(cohort, model, overrides)
-    except CohortProblem as problem:
+        name = _named(cohort, model)
+    except (CohortProblem, TakenError) as problem:
         raise stop(str(problem)) from None
     from pipelines.launches import RunFailed
+    from pipelines.mask_sources import other_masks
     from pipelines.run import run_cohort
     from pipelines.summary import print_summary
+    from resources.home import store_url
+    from resources.object_store import ObjectStore
 
     translator = overrides.setdefault("translator", {})
     if all_arms:
@@ -101,6 +123,8 @@ def run(
     except (RunFailed, CohortProblem) as failure:
         raise stop(str(failure)) from None
     print_summary(name, tag, shown)
+    if (noted := taken(name)) and (beware := other_masks(ObjectStore(store_url()), name, noted.model)):
+        shown.print(beware, style="yellow", markup=False)
 
 
 @app.command()

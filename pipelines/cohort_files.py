@@ -112,23 +112,12 @@ def declared_in(name_or_file: str) -> Entry:
     return entry
 
 
-def register(entry: Entry, settings: dict[str, dict[str, Any]] | None = None) -> bool:
-    """Copy a cohort file that lies elsewhere to where cohorts are looked for.
-
-    Args:
-        entry: what the file declares.
-        settings: instead of those that it declares.
-
-    Returns:
-        Whether it was copied; a file that lies in one of the folders is left to its owner.
-    """
+def register(entry: Entry) -> None:
+    """Copy a cohort file that lies elsewhere to where cohorts are looked for."""
     path = entry.path.absolute()
-    if path.parent in [folder.absolute() for folder in folders()]:
-        return False
-    mapping = movable(path) if settings is None else {**movable(path), "settings": settings}
-    text = yaml.safe_dump(mapping, sort_keys=False, allow_unicode=True)
-    write_local(_registered(entry), text.encode())
-    return True
+    if path.parent not in [folder.absolute() for folder in folders()]:
+        text = yaml.safe_dump(movable(path), sort_keys=False, allow_unicode=True)
+        write_local(_registered(entry), text.encode())
 
 
 def _registered(entry: Entry) -> Path:

@@ -1,16 +1,17 @@
 """Models that a cohort takes over from another one instead of fitting its own."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
 
 from resources.fitted import BORROWED_FROM, FittedModel
+from resources.generation import KEPT_AT, GenerationError, barred, generation_named
 from resources.manifests import Place, digest_of, read_artifact, read_pointer, read_previous, table_from
 from resources.object_store import ObjectStore
-from resources.stage_run import StageRun
+from resources.stage_run import MUST_RETRAIN, StageRun
 
 _DIGEST = re.compile(r"[0-9a-f]{8,64}")
 
@@ -43,6 +44,30 @@ def lender_of(text: str) -> Lender:
     return Lender(cohort, digest)
 
 
+def lenders_named(settings: Mapping[str, Any]) -> list[Lender]:
+    """Whose models a cohort takes over by its declared settings, each once; what is no lender is refused elsewhere."""
+    named = [values.get("borrow_from") for values in settings.values() if isinstance(values, Mapping)]
+    found: dict[Lender, None] = {}
+    for text in named:
+        try:
+            found |= {lender_of(str(text)): None} if text else {}
+        except ValueError:
+            continue
+    return list(found)
+
+
+def digests_of(store: ObjectStore, place: Place, lender: Lender) -> list[str]:
+    """Manifests of a place that a lender's models may go back to: the current one.
+
+    For models that are named by a digest, all that are still there: nobody knows which of them it was.
+    """
+    if not lender.digest:
+        pointer = read_pointer(store, place)
+        return [pointer["digest"]] if pointer else []
+    folder = f"{place.folder}/manifests/"
+    return sorted(path.removeprefix(folder).removesuffix(".parquet") for path in store.find(folder.rstrip("/")))
+
+
 def wrong_lender(stage: str, cohort: str, lender: str, cohorts: Collection[str]) -> str:
     """Why a cohort cannot be lent a model by another one, whatever that one has; empty if nothing speaks against it."""
     what = f"cohort {cohort} borrows the {_spoken(stage)} of"
@@ -58,9 +83,30 @@ def wrong_lender(stage: str, cohort: str, lender: str, cohorts: Collection[str])
 
 
 def lends(store: ObjectStore, stage: str, lender: str, version: str) -> bool:
-    """Whether a cohort has finished a stage in this version; what another version made may not be understood."""
-    pointer = read_pointer(store, Place(stage, lender_of(lender).cohort))
-    return pointer is not None and pointer["version"] == version
+    """Whether a cohort has finished a stage in this version; what another version made may not be understood.
+
+    What is to be made again since a patient withdrew is not finished.
+    """
+    named = lender_of(lender)
+    place = Place(stage, named.cohort)
+    pointer = read_pointer(store, place)
+    if pointer is None or pointer.get(MUST_RETRAIN):
+        return False
+    return version == (_pinned_version(store, place, named.digest) or pointer["version"])
+
+
+def _pinned_version(store: ObjectStore, place: Place, digest: str) -> str:
+    """Version of a manifest that is named by its digest, empty where that is not known."""
+    pointer = read_pointer(store, place) or {"digest": ""}
+    if not digest or pointer["digest"].startswith(digest):
+        return ""
+    try:
+        found = generation_named(store, Place(KEPT_AT, place.partition), digest)
+    except GenerationError:
+        return ""
+    # The digest may be of another stage of that generation.
+    mine = found.digest(place.stage, place.partition)
+    return found.versions.get(place.stage, "") if mine.startswith(digest) else ""
 
 
 def borrowed_rows(
@@ -81,6 +127,8 @@ def borrowed_rows(
         Failure: no such cohort, the cohort itself, or one that has nothing of its own and of this version.
     """
     problem = wrong_lender(run.stage, run.cohort, lender, cohorts)
+    if not problem and (why := barred(run.store, Place(run.stage, lender_of(lender).cohort))):
+        problem = f"cohort {run.cohort} borrows the {_spoken(run.stage)} of {lender}, which is to be made again: {why}"
     if not problem and not lends(run.store, run.stage, lender, run.version):
         problem = (
             f"cohort {run.cohort} borrows the {_spoken(run.stage)} of {lender}, which has none of version "
@@ -136,6 +184,8 @@ def _pinned(run: StageRun, lender: Lender) -> list[dict[str, Any]]:
         if kept := _kept(run, lender):
             return kept
         raise dg.Failure(f"cohort {run.cohort} borrows from {error}", allow_retries=False) from None
+    if why := barred(run.store, place, path.rpartition("/")[2].removesuffix(".parquet")):
+        raise dg.Failure(f"cohort {run.cohort} borrows {place} @{lender.digest}: {why}", allow_retries=False)
     data = run.store.read(path)
     if not path.endswith(f"/{digest_of(data)}.parquet"):
         raise dg.Failure(
@@ -146,7 +196,9 @@ def _pinned(run: StageRun, lender: Lender) -> list[dict[str, Any]]:
 
 
 def _kept(run: StageRun, lender: Lender) -> list[dict[str, Any]]:
-    """What this cohort has borrowed there before: the same rows, whatever became of the lender's manifest."""
+    """What this cohort has borrowed there before: the same rows, unless somebody withdrew who was in them."""
+    if barred(run.store, run.place):
+        return []
     table = read_previous(run.store, run.place)
     rows = [] if table is None else table.to_pylist()
     return [{**row, BORROWED_FROM: ""} for row in rows if row.get(BORROWED_FROM) == str(lender)]

@@ -2,13 +2,14 @@
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from resources.home import COHORTS_VARIABLE, DATA_VARIABLE, data_root, home
+from resources.taken_models import TakenError, taken
 
 # Checked here too: one unusable name among the partition keys would keep every cohort from loading.
 NAME = re.compile(r"[a-z0-9_-]{1,40}")
@@ -70,7 +71,10 @@ def rooted(root: str, folder: Path) -> str:
 
 
 def entries() -> list[Entry]:
-    """All cohort files, by folder and name; a second file with the same name is left out with its problem."""
+    """All cohort files, by folder and name, with the models that they take by `--model`.
+
+    A second file with the same name is left out with its problem.
+    """
     found: dict[str, Entry] = {}
     refused: list[Entry] = []
     for folder in folders():
@@ -84,7 +88,20 @@ def entries() -> list[Entry]:
                 refused.append(Entry(path, entry.name, {}, problem))
             else:
                 found[entry.name] = entry
-    return [*found.values(), *refused]
+    return [*map(_with_taken, found.values()), *refused]
+
+
+def _with_taken(entry: Entry) -> Entry:
+    try:
+        noted = taken(entry.name)
+    except TakenError as error:
+        return Entry(entry.path, entry.name, {}, str(error))
+    declared = entry.mapping.get("settings") or {}
+    # What is declared may be of any form, and is refused elsewhere.
+    usable = isinstance(declared, dict) and all(isinstance(values, dict) for values in declared.values())
+    if noted is None or not usable:
+        return entry
+    return replace(entry, mapping={**entry.mapping, "settings": noted.over(declared)})
 
 
 def entry_named(name: str) -> Entry:
@@ -93,8 +110,11 @@ def entry_named(name: str) -> Entry:
     Raises:
         CatalogueError: there is none; the message lists those there are.
     """
-    known = {entry.name: entry for entry in entries() if not entry.problem}
+    found = entries()
+    known = {entry.name: entry for entry in found if not entry.problem}
     if name not in known:
+        if problems := [entry.problem for entry in found if entry.name == name]:
+            raise CatalogueError(problems[0])
         raise CatalogueError(f"no cohort is named {name!r}; there are: {', '.join(sorted(known))}")
     return known[name]
 

@@ -8,9 +8,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from resources.manifests import Place, read_pointer
 from resources.object_store import ObjectStore
+from resources.tombstones import withdrawn_manifests
 
 # Folder beside a manifest: one object a manifest, told by the layout in `resources.layout`.
 FOLDER = "models"
+# The stage that ends a cohort's models: beside its manifests the generations are kept.
+KEPT_AT = "evaluation"
+# As `resources.stage_run` names it, which reads the cohort files when it is imported.
+MUST_RETRAIN = "must_retrain"
 
 
 class GenerationError(LookupError):
@@ -96,6 +101,21 @@ def generation_named(store: ObjectStore, place: Place, digest: str) -> Generatio
     )
 
 
+def barred(store: ObjectStore, place: Place, digest: str = "") -> str:
+    """Why nobody may borrow a model any more, empty where nothing speaks against it.
+
+    Args:
+        store: the object store.
+        place: stage and lender.
+        digest: of the manifest, in full; empty for the current one.
+    """
+    pointer = read_pointer(store, place) or {}
+    if pointer.get(MUST_RETRAIN):
+        return str(pointer[MUST_RETRAIN])
+    gone = digest in withdrawn_manifests(store) if digest else False
+    return "a patient withdrew who was in it; borrow what the cohort has now" if gone else ""
+
+
 def _current(store: ObjectStore, place: Place) -> list[Generation]:
     try:
         return [generation_of(store, place)]
@@ -125,8 +145,8 @@ def _pointer(store: ObjectStore, place: Place, wanted: str) -> dict[str, Any]:
     cohort = place.partition.partition("/")[0]
     if pointer is None:
         raise GenerationError(f"{place} has no manifest yet; run `pseudopair run {cohort}`")
-    if pointer.get("must_retrain"):
-        raise GenerationError(f"{place} is to be made again: {pointer['must_retrain']}")
+    if pointer.get(MUST_RETRAIN):
+        raise GenerationError(f"{place} is to be made again: {pointer[MUST_RETRAIN]}")
     if wanted and pointer["digest"] != wanted:
         raise GenerationError(f"{place} was run anew, and what was made from it not; run `pseudopair run {cohort}`")
     return pointer

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from resources.catalogue import CatalogueError, entry_named
 from resources.object_store import ObjectStore
 
 FOLDER = "withdrawn"
@@ -32,6 +33,9 @@ class Tombstone(BaseModel):
         default=(), description="cohorts that the removal was limited to, by one whose ids are its own; empty for all"
     )
     models: tuple[str, ...] = Field(default=(), description="models that were fitted with the patient, marked since")
+    manifests: tuple[str, ...] = Field(
+        default=(), description="digests of the manifests of those models, which nobody may borrow any more"
+    )
 
     @property
     def path(self) -> str:
@@ -53,7 +57,7 @@ class Tombstone(BaseModel):
                 "only_in": tuple(sorted({*earlier.only_in, *self.only_in})) if earlier.only_in and self.only_in else (),
                 **{
                     name: tuple(sorted({*getattr(earlier, name), *getattr(self, name)}))
-                    for name in ("radiographs", "files", "cohorts", "partitions", "models")
+                    for name in ("radiographs", "files", "cohorts", "partitions", "models", "manifests")
                 },
             }
         )
@@ -107,15 +111,35 @@ def withdrawn(store: ObjectStore, cohort: str | None = None) -> Withdrawn:
         WithdrawnError: a tombstone is not readable.
     """
     found = tombstones(store)
+    names = same_images(cohort) if cohort else frozenset()
     return Withdrawn(
         patients=frozenset(
             tombstone.patient
             for tombstone in found
-            if not (cohort and tombstone.only_in) or cohort in tombstone.only_in
+            if not (cohort and tombstone.only_in) or names.intersection(tombstone.only_in)
         ),
         radiographs=frozenset(item for tombstone in found for item in tombstone.radiographs),
         files=frozenset(item for tombstone in found for item in tombstone.files),
     )
+
+
+def same_images(cohort: str) -> frozenset[str]:
+    """A cohort and the one that it is a variant of: in both, an id is the same patient."""
+    try:
+        base = entry_named(cohort).mapping.get("variant_of")
+    except CatalogueError:
+        # Its file is gone, or it never had one.
+        base = None
+    return frozenset({cohort, str(base)} if base else {cohort})
+
+
+def withdrawn_manifests(store: ObjectStore) -> frozenset[str]:
+    """Digests of the manifests of models that somebody was in who withdrew.
+
+    Raises:
+        WithdrawnError: a tombstone is not readable.
+    """
+    return frozenset(digest for tombstone in tombstones(store) for digest in tombstone.manifests)
 
 
 def write_tombstone(store: ObjectStore, tombstone: Tombstone) -> None:

@@ -8,8 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from assets.pairing.frames import Row
-from assets.radiographs.consistency import COMPARED, copy_reason, same_pixels
+from assets.radiographs.consistency import COMPARED, copy_reason, lent_reason, same_pixels
 from assets.radiographs.verdicts import JUDGED_BY, not_yet_published, usable
+from resources.borrowed import digests_of, lenders_named
 from resources.manifests import Place, read_pointer, read_previous, table_from
 from resources.object_store import ObjectStore
 from resources.partitions import SHARDS_BY_COHORT, VARIANTS, cohort_of
@@ -33,6 +34,7 @@ def set_aside_copies(run: StageRun, rows: Sequence[Row], stands: Callable[[int, 
     """
     mine = usable(rows)
     new = {row["row"] for row in not_yet_published(mine, _published(run))}
+    _set_aside_lent(run, mine)
     for partition, others in _published_elsewhere(run) if mine else ():
         same_cohort = cohort_of(partition) == run.cohort
         for row, other in same_pixels(mine, others):
@@ -41,6 +43,20 @@ def set_aside_copies(run: StageRun, rows: Sequence[Row], stands: Callable[[int, 
             reason = copy_reason(row, other, partition, same_cohort)
             if reason and (not same_cohort or stands(int(partition.rpartition("/")[2]), other)):
                 row["status"], row["reason"] = "rejected", reason
+
+
+def _set_aside_lent(run: StageRun, mine: Sequence[Row]) -> None:
+    """Reject rows of which a model that the cohort borrows has seen the pixels, a study's fold among the lenders, too.
+
+    It is the borrower's row that goes, whichever was published first: the model cannot forget it.
+    """
+    for lender in lenders_named(run.mapping.get("settings") or {}) if mine else ():
+        for shard in SHARDS_BY_COHORT.get(lender.cohort, ()) if lender.cohort != run.cohort else ():
+            place = Place(run.stage, shard)
+            for digest in digests_of(run.store, place, lender):
+                for row, other in same_pixels(mine, _compared(run.store.root, place, digest)):
+                    if reason := lent_reason(row, other, shard):
+                        row["status"], row["reason"] = "rejected", reason
 
 
 def _published(run: StageRun) -> set[tuple[str, ...]]:

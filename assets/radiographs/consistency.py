@@ -123,6 +123,22 @@ def copy_reason(row: Row, other: Row, partition: str, same_cohort: bool) -> str 
     return f"{where} under {what}; find out which is right and remove the other"
 
 
+def lent_reason(row: Row, other: Row, partition: str) -> str | None:
+    """Why a row may not be used beside one that models which its cohort borrows were fitted to; None if it may.
+
+    Args:
+        row: the one to be judged.
+        other: of the lender, with the same pixels.
+        partition: its shard.
+    """
+    if other["split"] == "test" or other["split"] == row["split"]:
+        return None
+    return (
+        f"same pixels as row {other['row']} of {partition}, there in {other['split']}, whose models this cohort "
+        "borrows; what they say of it would be no test"
+    )
+
+
 def _row_list(numbers: Sequence[int], shown: int = 5) -> str:
     listed = ", ".join(str(number) for number in numbers[:shown])
     more = f" and {len(numbers) - shown} more" if len(numbers) > shown else ""

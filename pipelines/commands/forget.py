@@ -34,12 +34,12 @@ def forget(
     if patient is None:
         _list(store)
         return
-    names = [cohort, *_folds_of(cohort)]
+    names = _same_images(cohort)
     found = _found(store, patient, names)
     for theirs in found.values():
         _show(theirs)
     if dry_run:
-        _show_reached(store, next(iter(found.values())))
+        _show_reached(store, sorted({theirs.patient for theirs in found.values()}))
         return
     # Nobody is there to be asked by a script, and its answer would be no.
     if not yes and not (sys.stdin.isatty() and typer.confirm("Remove all of it? It cannot be undone")):
@@ -49,12 +49,17 @@ def forget(
         _report(_removed(store, _found(store, patient, [name])[name], name))
 
 
-def _folds_of(cohort: str | None) -> list[str]:
-    """Cohorts with the same images and the same ids under another split; without a cohort, all are looked at anyway."""
+def _same_images(cohort: str | None) -> list[str | None]:
+    """A cohort, and those with the same images and ids under another split; without a cohort, all are looked at."""
     from resources.catalogue import entries
+    from resources.tombstones import same_images
 
-    found = (entry for entry in entries() if not entry.problem)
-    return [entry.name for entry in found if cohort and entry.mapping.get("variant_of") == cohort]
+    if cohort is None:
+        return [None]
+    base = next((name for name in same_images(cohort) if name != cohort), cohort)
+    found = [entry for entry in entries() if not entry.problem]
+    variants = [entry.name for entry in found if entry.mapping.get("variant_of") == base]
+    return list(dict.fromkeys([cohort, base, *variants]))
 
 
 def _found(store: "ObjectStore", patient: str, cohorts: "list[str | None]") -> "dict[str | None, Theirs]":
@@ -98,18 +103,19 @@ def _show(found: "Theirs") -> None:
     shown.print(table)
 
 
-def _show_reached(store: "ObjectStore", found: "Theirs") -> None:
+def _show_reached(store: "ObjectStore", patients: list[str]) -> None:
     from pipelines.lineage.answer import patient_lineage
     from pipelines.lineage.chain import MODELS
     from pipelines.lineage.find import LineageError
 
-    try:
-        reached = patient_lineage(store, [found.patient]).reached
-    except LineageError:
-        reached = ()
-    for item in reached:
-        if item.kind in {*MODELS.values(), "translator"}:
-            shown.print(f"{item.kind} {item.name[:12]}: {item.why}", markup=False)
+    for patient in patients:
+        try:
+            reached = patient_lineage(store, [patient]).reached
+        except LineageError:
+            continue
+        for item in reached:
+            if item.kind in {*MODELS.values(), "translator"}:
+                shown.print(f"{item.kind} {item.name[:12]}: {item.why}", markup=False)
     shown.print("dry run: nothing was removed")
 
 
@@ -122,8 +128,18 @@ def _report(removed: "Removed") -> None:
     shown.print(f"to be trained or measured again: {', '.join(tombstone.models) or 'nothing'}", markup=False)
     for cohort in tombstone.cohorts:
         shown.print(f"now run: pseudopair run {cohort}", markup=False)
+    cohorts = {place.partition("@")[2].partition("/")[0] for place in tombstone.models}
+    for cohort in sorted(cohorts - {*tombstone.cohorts, *_studies()}):
+        told = "it borrows such models: then run it too; where it names a manifest (@DIGEST), name another one first"
+        shown.print(f"{cohort}: {told}", markup=False)
     shown.print(f"tombstone: {tombstone.path}", markup=False)
     shown.print(BEYOND)
+
+
+def _studies() -> set[str]:
+    from resources.studies import study_entries
+
+    return {entry.name for entry in study_entries()}
 
 
 def _list(store: "ObjectStore") -> None:

@@ -24,6 +24,7 @@ def score(
 
     from assets.image_scores.overlay import NOTICE
     from pipelines.environments import resources
+    from pipelines.mask_sources import told_masks
     from pipelines.new_images.lent import lent
     from pipelines.new_images.scoring import score_images
     from resources.arrays import CorruptArtifact
@@ -36,6 +37,7 @@ def score(
         models = lent(store, model, arm, seed)
         decided = "no threshold" if models.threshold is None else f"threshold {models.threshold:.6g}"
         print(f"{NOTICE}\n{model}: {models.arm} seed {models.seed}, {models.score}, {decided}", file=sys.stderr)
+        print(f"lungs of {models.cohort}: drawn by {told_masks(store, models.cohort)}", file=sys.stderr)
         for result in score_images(store, models, images, out, resources()["accelerator"]):
             scored += result.status == "ok"
             typer.echo(json.dumps(asdict(result)))

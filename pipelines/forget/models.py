@@ -1,6 +1,6 @@
 """Models that were fitted with a patient: kept until the next run, marked, and rid of the patient's row keys."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -51,7 +51,7 @@ def mark_models(store: ObjectStore, places: Layout, found: Theirs, work: Rewriti
             work.mark(place, WITHDREW.format(what="its training pairs"))
             # A training that failed names the radiographs that it failed on.
             work.unnamed(place, found)
-            marked += [str(place), *_translating(places, cohort, work)]
+            marked += [str(place), *_taking(places, place, work)]
         marked += _measured(places, cohort, found, work)
     return marked
 
@@ -126,14 +126,36 @@ def _lender(row: dict[str, Any]) -> str:
     return str(row.get("borrowed_from") or "").partition("@")[0]
 
 
-def _translating(places: Layout, lender: str, work: Rewriting) -> list[str]:
-    """Mark the translators of those who borrow them."""
+def _taking(places: Layout, lender: Place, work: Rewriting) -> list[str]:
+    """Mark a stage of those who take it over from a cohort, whichever of its manifests."""
     marked: list[str] = []
     for place in places.objects:
-        table = work.reader.table(place, ["borrowed_from"]) if place.stage == "translator" else None
-        rows = [] if table is None else table.to_pylist()
-        if place.partition != lender and any(_lender(row) == lender for row in rows):
-            work.mark(place, f"the translators that it borrows from {lender} are to be trained again")
+        settings = (work.reader.pointer(place) or {}).get("settings", {}) if place.stage == lender.stage else {}
+        if str(settings.get("borrow_from") or "").partition("@")[0] == lender.partition:
+            what = lender.stage.replace("_", " ")
+            work.mark(place, f"the {what} that it borrows from {lender.partition} is to be made again")
+            marked.append(str(place))
+    return marked
+
+
+def mark_bereaved(places: Layout, partitions: Collection[str], doomed: Collection[str], work: Rewriting) -> list[str]:
+    """Mark what borrows an artefact that is about to be deleted; returns the places.
+
+    Args:
+        places: layout of the store.
+        partitions: those of the patient, whose objects are deleted.
+        doomed: paths that are.
+        work: the changes.
+    """
+    marked: list[str] = []
+    lost = set_of(doomed)
+    for place in places.objects:
+        pointer = work.reader.pointer(place) if place.partition not in partitions else None
+        table = (
+            work.reader.table(place, ["artifact"]) if (pointer or {}).get("settings", {}).get("borrow_from") else None
+        )
+        if table is not None and pc.any(pc.is_in(table["artifact"], lost)).as_py():
+            work.mark(place, "models that it borrows are gone since a patient withdrew; borrow others")
             marked.append(str(place))
     return marked
 
@@ -179,5 +201,5 @@ def _measured(places: Layout, cohort: str, found: Theirs, work: Rewriting) -> li
         place = Place(stage, cohort)
         if touched[stage] and place in places.objects:
             work.mark(place, WITHDREW.format(what=what))
-            marked.append(str(place))
+            marked += [str(place), *_taking(places, place, work)]
     return marked

@@ -12,8 +12,8 @@ CHECKPOINTS = "checkpoints"
 FAILED = "failed before a patient withdrew; run the cohort again"
 
 
-def purge(store: ObjectStore, places: Layout, partitions: tuple[str, ...]) -> int:
-    """Delete artefacts that no current manifest names, earlier manifests, pictures, reports and caches.
+def purgeable(store: ObjectStore, places: Layout, partitions: tuple[str, ...]) -> list[str]:
+    """Artefacts that no current manifest names, earlier manifests, pictures, reports and caches.
 
     A patient's pixels may be in any of them: in an artefact of a killed run, on a contact sheet, in a thumbnail. All
     of it comes back with the next run.
@@ -24,13 +24,17 @@ def purge(store: ObjectStore, places: Layout, partitions: tuple[str, ...]) -> in
         partitions: shards and cohorts that the patient was in.
 
     Returns:
-        Number of objects deleted.
+        Paths of the objects.
     """
     reader = Reader(store)
-    doomed = [
+    return [
         path for place in places.objects if place.partition in partitions for path in _unnamed(reader, places, place)
     ]
-    return _delete(store, doomed)
+
+
+def purge(store: ObjectStore, places: Layout, partitions: tuple[str, ...]) -> int:
+    """Delete what is purgeable; returns the number of objects deleted."""
+    return _delete(store, purgeable(store, places, partitions))
 
 
 def purge_checkpoints(store: ObjectStore) -> int:

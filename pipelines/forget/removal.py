@@ -7,8 +7,8 @@ import dagster as dg
 
 from pipelines.forget.event_log import compact, delete_runs, going, report_manifests
 from pipelines.forget.layout import Layout, layout
-from pipelines.forget.models import mark_models
-from pipelines.forget.purge import purge, purge_checkpoints, scrub_failures
+from pipelines.forget.models import mark_bereaved, mark_models
+from pipelines.forget.purge import purge, purge_checkpoints, purgeable, scrub_failures
 from pipelines.forget.rewriting import Rewriting
 from pipelines.forget.studies import mark_tables, tables_of
 from pipelines.forget.theirs import ForgetError, Theirs, theirs
@@ -84,12 +84,17 @@ def remove(store: ObjectStore, instance: dg.DagsterInstance, found: Theirs, coho
     write_tombstone(store, tombstone)
     # From here on no run of the cohorts starts or publishes; one that began a moment before is seen now.
     _refuse_under_runs(store, instance, found, "the patient stays out, but what is there is not removed yet")
-    marked, touched, objects = _emptied(store, found)
+    work = Rewriting(store)
+    marked, touched, objects = _emptied(store, found, work)
     objects += purge_checkpoints(store)
     runs = delete_runs(instance, touched)
     report_manifests(instance, store, touched)
     compact(instance)
-    done = {"models": tuple(sorted({*tombstone.models, *marked})), "completed_at": _now()}
+    done = {
+        "models": tuple(sorted({*tombstone.models, *marked})),
+        "manifests": tuple(sorted({*tombstone.manifests, *work.barred})),
+        "completed_at": _now(),
+    }
     tombstone = tombstone.model_copy(update=done)
     write_tombstone(store, tombstone)
     return Removed(tombstone, objects, tuple(runs))
@@ -104,7 +109,7 @@ def _refuse_under_runs(store: ObjectStore, instance: dg.DagsterInstance, found: 
         )
 
 
-def _emptied(store: ObjectStore, found: Theirs) -> tuple[set[str], list[Place], int]:
+def _emptied(store: ObjectStore, found: Theirs, work: Rewriting) -> tuple[set[str], list[Place], int]:
     """Remove rows and objects until there is nothing left to be deleted: a run elsewhere may have written meanwhile.
 
     Returns:
@@ -115,18 +120,20 @@ def _emptied(store: ObjectStore, found: Theirs) -> tuple[set[str], list[Place], 
     objects = 0
     while True:
         places = layout(store)
-        marked.update(_rewrite(store, places, found))
+        work.moved.clear()
+        marked.update(_rewrite(store, places, found, work))
         studies = tables_of(store, places, found.cohorts)
         touched |= dict.fromkeys(place for place in places.objects if place.partition in found.partitions)
         touched |= dict.fromkeys(studies)
-        deleted = purge(store, places, (*found.partitions, *(place.partition for place in studies)))
+        partitions = (*found.partitions, *(place.partition for place in studies))
+        marked.update(mark_bereaved(places, partitions, purgeable(store, places, partitions), work))
+        deleted = purge(store, places, partitions)
         if not deleted:
             return marked, list(touched), objects
         objects += deleted
 
 
-def _rewrite(store: ObjectStore, places: Layout, found: Theirs) -> list[str]:
-    work = Rewriting(store)
+def _rewrite(store: ObjectStore, places: Layout, found: Theirs, work: Rewriting) -> list[str]:
     # Models first: once the rows are gone, nobody knows by which keys a model has them.
     scrub_failures(store, places, found)
     marked = mark_models(store, places, found, work)

@@ -27,10 +27,12 @@ class Rewriting:
     Attributes:
         store: the artefact store.
         moved: place -> digests of its manifest before and after.
+        barred: digests of marked manifests, which nobody may borrow any more.
     """
 
     store: ObjectStore
     moved: dict[str, tuple[str, str]] = field(default_factory=dict)
+    barred: set[str] = field(default_factory=set)
 
     @property
     def reader(self) -> Reader:
@@ -38,13 +40,17 @@ class Rewriting:
         return Reader(self.store)
 
     def is_marked(self, place: Place) -> bool:
-        """Whether a removal has marked a place already."""
-        return MUST_RETRAIN in (read_pointer(self.store, place) or {})
+        """Whether a removal has marked a place already, perhaps one that was cut off before it could tell."""
+        pointer = read_pointer(self.store, place) or {}
+        if MUST_RETRAIN in pointer:
+            self.barred.add(pointer["digest"])
+        return MUST_RETRAIN in pointer
 
     def mark(self, place: Place, why: str) -> None:
         """Say in a pointer why its stage is not fresh, where it has a pointer."""
         pointer = read_pointer(self.store, place)
-        if pointer is not None and MUST_RETRAIN not in pointer:
+        if pointer is not None and not self.is_marked(place):
+            self.barred.add(pointer["digest"])
             self._point(place, {**pointer, MUST_RETRAIN: why})
 
     def publish_row(self, place: Place, row: dict[str, Any], why: str) -> None:
@@ -54,10 +60,13 @@ class Rewriting:
             return
         before = table_from(self.store.read(place.manifest(pointer["digest"])))
         table = pa.Table.from_pylist([row], schema=before.schema)
+        self.barred.add(pointer["digest"])
         self._publish(place, pointer, table, {MUST_RETRAIN: why})
+        self.is_marked(place)
 
     def drop(self, place: Place) -> None:
         """Take a place's pointer away: it has to be made anew before anything reads it."""
+        self.barred.add((read_pointer(self.store, place) or {"digest": ""})["digest"])
         self.store.delete(f"{place.folder}/CURRENT.json")
 
     def without(self, place: Place, found: Theirs) -> None:

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.forget.layout import Layout
-from pipelines.lineage.fitted_on import FITTED_STAGES, key_as_fitted
+from pipelines.lineage.fitted_on import FITTED_STAGES, keys_as_fitted
 from pipelines.lineage.reading import Reader, cohort_of, set_of
 from resources.manifests import Place
 from resources.object_store import ObjectStore
@@ -96,7 +96,7 @@ def _everywhere(reader: Reader, places: Layout, mine: list[Place], found: Theirs
         # The reference's key stands in everybody's rows and tells nothing of whose lung it was.
         keys |= set() if place.stage in FITTED_STAGES else _values(own, "key")
         if place.stage == "radiographs":
-            keys |= {key_as_fitted("lung_segmenter", row) for row in own.to_pylist() if row["key"]}
+            keys |= {key for row in own.to_pylist() if row["key"] for key in keys_as_fitted("lung_segmenter", row)}
         partitions |= {place.partition, cohort_of(place.partition)}
         counts[place.stage] += own.num_rows if current else 0
     told = tuple((stage, count) for stage, count in counts.items() if count)

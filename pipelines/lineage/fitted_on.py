@@ -20,15 +20,22 @@ FITTED_STAGES = {
 }
 
 
-def key_as_fitted(model: str, row: dict[str, Any]) -> str:
-    """The key under which a model's artefact knows a row.
+# The most networks that a cross-fitted segmenter may have, so the numbers that a patient's part may be.
+PARTS = 10
+
+
+def keys_as_fitted(model: str, row: dict[str, Any]) -> set[str]:
+    """The keys under which a model's artefact may know a row.
 
     Args:
         model: the model's stage.
         row: of the stage in FITTED_STAGES: key, split and domain.
     """
+    if model != "lung_segmenter":
+        return {str(row["key"])}
     # The segmenter takes a radiograph that changed its part or its domain for another example.
-    return fingerprint([row["key"], row["split"], row["domain"]]) if model == "lung_segmenter" else str(row["key"])
+    known = [row["key"], row["split"], row["domain"]]
+    return {fingerprint(known), *(fingerprint([*known, part]) for part in range(PARTS))}
 
 
 def fitted_keys(store: ObjectStore, model: Row) -> frozenset[str]:

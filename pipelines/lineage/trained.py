@@ -3,7 +3,7 @@
 import pyarrow.compute as pc
 
 from pipelines.lineage.chain import MODELS, SIDES, Teller
-from pipelines.lineage.fitted_on import FITTED_STAGES, fitted_keys, key_as_fitted
+from pipelines.lineage.fitted_on import FITTED_STAGES, fitted_keys, keys_as_fitted
 from pipelines.lineage.item import Item
 from pipelines.lineage.origin import Origin, because
 from pipelines.lineage.reading import Reader, Row, cohort_of, set_of
@@ -31,7 +31,7 @@ def _keys_as_fitted(reader: Reader, origin: Origin, cohort: str, model: str) -> 
     shards = [shard for shard in origin.radiographs if cohort_of(shard) == cohort]
     places = [Place(FITTED_STAGES[model], shard) for shard in shards]
     rows = [row for place in places for row in reader.rows(place, "radiograph_id", origin.radiographs[place.partition])]
-    return {key_as_fitted(model, row) for row in rows}
+    return {key for row in rows for key in keys_as_fitted(model, row)}
 
 
 def _borrowers(teller: Teller, stage: str, lender: str) -> list[Item]:

@@ -2,10 +2,15 @@
 
 from pathlib import Path
 
+from assets.radiographs.decoded import UnusableFile
+from assets.radiographs.dicom import source_patient
 from assets.radiographs.identity import assignment, pseudonym
 from assets.radiographs.plan import Planned
 from assets.radiographs.table import UNLABELLED, SourceRow
 from resources.manifests import digest_of
+
+# Behind the 128 bytes of its preamble (PS3.10).
+DICOM = b"DICM"
 
 
 def planned_file(number: int, path: Path, key: bytes) -> Planned:
@@ -34,6 +39,18 @@ def planned_file(number: int, path: Path, key: bytes) -> Planned:
     called = path.stem.strip() or path.name
     digests, refusal = _digests(path)
     return Planned(row, pseudonym(called, key), assignment(called), digests, refusal)
+
+
+def people(path: Path, key: bytes) -> set[str]:
+    """Pseudonyms of whoever a file may be of: by its name, and by its header where it is a DICOM file."""
+    found = {pseudonym(path.stem.strip() or path.name, key)}
+    try:
+        data = path.read_bytes()
+        named = source_patient(data) if data[128:132] == DICOM else None
+    except (OSError, UnusableFile):
+        # It will not be decoded either.
+        return found
+    return found | ({pseudonym(named, key)} if named else set())
 
 
 def _digests(path: Path) -> tuple[tuple[str, ...], str]:

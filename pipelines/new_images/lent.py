@@ -1,19 +1,21 @@
 """What a cohort lends for one arm: rows of its models, the settings of its stages, the score and its threshold."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow.compute as pc
+
 from assets.alignments import is_peer
 from assets.evaluation.choice import decided, validation_areas
-from pipelines.borrowing import MODELS, BorrowingError, lent_generation
-from pipelines.settings import STAGE_SETTINGS
-from pipelines.versions import VERSIONS
+from pipelines.borrowing import MODELS, BorrowingError, lent_generation, remade, require_version
+from resources.borrowed import Lender, digests_of, lender_of
 from resources.catalogue import CatalogueError, entry_named
 from resources.generation import Generation
 from resources.manifests import Place, table_from
 from resources.object_store import ObjectStore
+from resources.partitions import SHARDS_BY_COHORT
 
 Row = dict[str, Any]
 
@@ -30,6 +32,7 @@ class Lent:
         seed: of its training.
         score: name of the score that validation patients chose.
         threshold: above it an image is called abnormal; None where nothing decided it.
+        digest: by which the models are named; empty for the current ones.
     """
 
     cohort: str
@@ -39,6 +42,13 @@ class Lent:
     seed: int
     score: str
     threshold: float | None
+    digest: str = ""
+
+    def seen(self, store: ObjectStore) -> frozenset[str]:
+        """Pixels of radiographs that the models were fitted to, or chosen and bounded by."""
+        owners = {str(row["borrowed_from"]) for rows in self.rows.values() for row in rows if row.get("borrowed_from")}
+        lenders = {Lender(self.cohort, self.digest), *map(lender_of, owners)}
+        return frozenset(pixels for lender in lenders for pixels in _taught(store, lender))
 
 
 def lent(store: ObjectStore, model: str, arm: str | None = None, seed: int | None = None) -> Lent:
@@ -59,13 +69,10 @@ def lent(store: ObjectStore, model: str, arm: str | None = None, seed: int | Non
     except CatalogueError as error:
         raise BorrowingError(f"--model {model}: {error}") from None
     generation = lent_generation(store, cohort, digest)
-    rows = {stage: _rows(store, stage, cohort, generation) for stage in MODELS if stage in STAGE_SETTINGS}
-    for stage, found in rows.items():
-        if generation.versions[stage] != VERSIONS[stage] or not found:
-            raise BorrowingError(
-                f"the {stage} of {cohort} is of version {generation.versions[stage]}, this is {VERSIONS[stage]}; run "
-                f"`pseudopair run {cohort}`"
-            )
+    require_version(cohort, generation)
+    rows = {stage: _rows(store, stage, cohort, generation) for stage in MODELS}
+    if lacking := [stage for stage, found in rows.items() if not found]:
+        raise BorrowingError(f"{cohort} has no row of {lacking[0]}; run {remade(cohort)}")
     chosen = _chosen(cohort, rows["translator"], rows["evaluation"], arm, seed)
     decisions = decided(rows["evaluation"])
     score = decisions.score(chosen["method"])
@@ -77,14 +84,25 @@ def lent(store: ObjectStore, model: str, arm: str | None = None, seed: int | Non
         chosen["seed"],
         score,
         decisions.threshold(chosen["arm"], chosen["seed"], score),
+        digest,
     )
+
+
+def _taught(store: ObjectStore, lender: Lender) -> Iterator[str]:
+    """Pixels of a lender's training and validation radiographs."""
+    for shard in SHARDS_BY_COHORT.get(lender.cohort, ()):
+        place = Place("radiographs", shard)
+        for digest in digests_of(store, place, lender):
+            table = table_from(store.read(place.manifest(digest)), ["radiograph_id", "split", "status"])
+            apart = pc.or_(pc.equal(table["split"], "test"), pc.not_equal(table["status"], "ok"))
+            yield from table.filter(pc.invert(apart))["radiograph_id"].to_pylist()
 
 
 def _rows(store: ObjectStore, stage: str, cohort: str, generation: Generation) -> list[Row]:
     digest = generation.digest(stage, cohort)
     data = store.read_or_none(Place(stage, cohort).manifest(digest)) if digest else None
     if data is None:
-        raise BorrowingError(f"{cohort} has no {stage} any more; run `pseudopair run {cohort}`")
+        raise BorrowingError(f"{cohort} has no {stage} any more; run {remade(cohort)}")
     rows: list[Row] = table_from(data).to_pylist()
     return rows
 

@@ -19,7 +19,7 @@ from assets.segmentation.asset import planned_masks
 from assets.segmentation.settings import SegmentationSettings
 from assets.tables import LUNG_MASKS, PREALIGNED, REGISTERED
 from pipelines.new_images.bench import Bench
-from pipelines.new_images.files import planned_file
+from pipelines.new_images.files import people, planned_file
 from pipelines.new_images.lent import Lent, Row
 from pipelines.new_images.picture import Painter
 from resources.accelerator import Accelerator
@@ -30,6 +30,7 @@ from resources.tombstones import Withdrawn, withdrawn
 # Files at work together; their pixels lie on the disk, so this bounds how long nothing is printed.
 BATCH = 64
 WITHDRAWN = "belongs to a patient who withdrew; it may not be used"
+SEEN = "the models were fitted to this image, or their threshold was; what they say of it is no test"
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,9 @@ class Result:
         status: ok, needs_review, rejected or failed; the last three have no score.
         reason: why it has none.
         score: its anomaly score.
-        threshold: above it an image is called abnormal; None where validation patients decided none.
+        threshold: of a patient's score, decided on validation normals: above it, a patient of whom this is the only
+            image is called abnormal; None where they decided none.
+        mask_source: who drew its lungs: supplied, trained or pbtseg; None where nobody did.
         overlay: path of the picture, None without a score.
     """
 
@@ -52,7 +55,21 @@ class Result:
     reason: str
     score: float | None = None
     threshold: float | None = None
+    mask_source: str | None = None
     overlay: str | None = None
+
+
+@dataclass(frozen=True)
+class Barred:
+    """What is not scored.
+
+    Attributes:
+        gone: who withdrew.
+        seen: pixels that the models know.
+    """
+
+    gone: Withdrawn
+    seen: frozenset[str] = frozenset()
 
 
 def score_images(
@@ -72,30 +89,34 @@ def score_images(
         CorruptArtifact: a model is missing or damaged.
     """
     device = accelerator.torch_device()
-    gone, key = withdrawn(store), patient_key()
+    # Whoever withdrew from another cohort only is known by ids of that cohort.
+    barred, key = Barred(withdrawn(store, lent.cohort), lent.seen(store)), patient_key()
     with tempfile.TemporaryDirectory(prefix="pseudopair-") as scratch:
         bench = Bench(lent, ObjectStore(scratch))
         bench.lay_out(store)
         for first in range(0, len(images), BATCH):
             bench.batch = first // BATCH
-            yield from _scored(bench, images[first : first + BATCH], folder, device, gone, key)
+            yield from _scored(bench, images[first : first + BATCH], folder, device, barred, key)
 
 
 def _scored(
-    bench: Bench, names: Sequence[str], folder: Path, device: torch.device, gone: Withdrawn, key: bytes
+    bench: Bench, names: Sequence[str], folder: Path, device: torch.device, barred: Barred, key: bytes
 ) -> Iterator[Result]:
-    taken = _decoded(bench, names, gone, key)
+    taken = _decoded(bench, names, barred, key)
     ends = _ends(bench, device)
     painter = Painter(bench, folder)
+    masks = bench.open("anomaly_maps").rows("lung_masks", columns=["radiograph_id", "mask_source"])
+    drawn = {row["radiograph_id"]: row["mask_source"] for row in masks}
     for name, row in zip(names, taken, strict=True):
         found = ends.get(row["radiograph_id"], row) if row["status"] == "ok" else row
         result = Result(name, row["radiograph_id"], _status(row, found), found["reason"] or "")
+        result = replace(result, mask_source=drawn.get(row["radiograph_id"]))
         yield _with_score(bench.lent, result, row, found, painter) if found["status"] == "ok" else result
 
 
 def _status(row: Row, found: Row) -> str:
     """What is no radiograph at all has failed; a radiograph is set aside as a cohort's would be."""
-    unread = row["status"] != "ok" and row["reason"] != WITHDRAWN
+    unread = row["status"] != "ok" and row["reason"] not in (WITHDRAWN, SEEN)
     return "failed" if unread else str(found["status"])
 
 
@@ -108,21 +129,24 @@ def _with_score(lent: Lent, result: Result, row: Row, found: Row, painter: Paint
     return replace(result, score=score, threshold=lent.threshold, overlay=str(path))
 
 
-def _decoded(bench: Bench, names: Sequence[str], gone: Withdrawn, key: bytes) -> list[Row]:
-    """Rows of the files, decoded; nothing goes on of a patient who withdrew."""
+def _decoded(bench: Bench, names: Sequence[str], barred: Barred, key: bytes) -> list[Row]:
+    """Rows of the files, decoded; nothing goes on of a patient who withdrew, nor what the models have seen."""
     run = bench.open("radiographs")
     settings = bench.settings(run, RadiographSettings)
+    gone = barred.gone
     tasks = []
     for number, name in enumerate(names, start=1):
         path = Path(name).absolute()
         planned = planned_file(number, path, key)
-        if planned.patient in gone.patients or set(planned.digests[:1]) & gone.files:
+        if people(path, key) & gone.patients or set(planned.digests[:1]) & gone.files:
             planned = replace(planned, refusal=WITHDRAWN)
         tasks.append(radiograph_task(run, planned, ObjectStore(str(path.parent)), settings))
     done = run.refresh(tasks)
     for row in done.rows:
-        if row.get("radiograph_id") in gone.radiographs:
-            row.update({"status": "rejected", "reason": WITHDRAWN, "artifact": "", "artifact_digest": ""})
+        pixels = row.get("radiograph_id")
+        why = WITHDRAWN if pixels in gone.radiographs else SEEN if pixels in barred.seen else ""
+        if why:
+            row.update({"status": "rejected", "reason": why, "artifact": "", "artifact_digest": ""})
     return bench.publish(run, done)
 
 

@@ -1,11 +1,12 @@
 """A cohort's scores as one documented Parquet file, on any fsspec URL."""
 
-from assets.image_scores.columns import MEANING
+from pipelines.mask_sources import other_masks
 from pipelines.outside.export_files import lies_in
 from pipelines.outside.export_notice import ExportError, Mark, readme, require_own
-from pipelines.outside.scores import score_table
+from pipelines.outside.scores import MEANING, score_table
 from resources.manifests import table_bytes
 from resources.object_store import ObjectStore
+from resources.taken_models import taken
 
 SCORES = "scores.parquet"
 
@@ -48,7 +49,9 @@ def export_scores(
     mark.write(target)
     target.write(SCORES, table_bytes(table))
     mark = mark.model_copy(update={"manifests": manifests, "counts": counts, "complete": True})
+    noted = taken(cohort)
+    models = f"Models of {noted.model}. {other_masks(store, cohort, noted.model)}".strip() if noted else ""
     columns = "\n".join(f"{name:<14} {meaning}" for name, meaning in MEANING.items())
-    target.write("README.txt", f"{readme(mark, citation)}\nColumns of {SCORES}:\n{columns}\n".encode())
+    target.write("README.txt", f"{readme(mark, citation)}\n{models}\nColumns of {SCORES}:\n{columns}\n".encode())
     mark.write(target)
     return counts

@@ -3,16 +3,23 @@
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from assets.image_scores.columns import MEANING
+from assets.image_scores import columns
 from assets.localisation.rows import SPLITS
 from assets.tables import IMAGE_SCORES
+from pipelines.outside.manifest_rows import beside
 from resources.manifests import Place, read_pointer, require_current
 from resources.object_store import ObjectStore
 from resources.partitions import SHARDS_BY_COHORT
 from resources.tombstones import Withdrawn, withdrawn
 
 STAGE = "image_scores"
-SCORES = pa.schema([IMAGE_SCORES.field(name) for name in MEANING])
+# Told at the export: no score is another one for it.
+MASK = "mask_source"
+MEANING = {
+    **columns.MEANING,
+    MASK: "who drew its lungs: supplied, trained or pbtseg; thresholds hold for masks from where the lender's came",
+}
+SCORES = pa.schema([*(IMAGE_SCORES.field(name) for name in columns.MEANING), pa.field(MASK, pa.string())])
 
 
 def score_table(store: ObjectStore, cohort: str, split: str | None = None) -> tuple[pa.Table, dict[str, str]]:
@@ -37,9 +44,11 @@ def score_table(store: ObjectStore, cohort: str, split: str | None = None) -> tu
     read: dict[str, str] = {}
     for shard in SHARDS_BY_COHORT[cohort]:
         place = Place(STAGE, shard)
-        pointer, table = require_current(store, place, SCORES.names)
+        pointer, table = require_current(store, place, list(columns.MEANING))
         _require_fresh(store, place, pointer["parents"], cohort)
         read |= {str(place): pointer["digest"], **pointer["parents"]}
+        _, masks = require_current(store, Place("lung_masks", shard), ["radiograph_id", MASK])
+        table = beside(table, masks, "radiograph_id", {MASK: MASK})
         tables.append(_shown(table, split, gone).cast(SCORES))
     return pa.concat_tables(tables).combine_chunks(), read
 

@@ -14,6 +14,8 @@ from resources.studies import study_entries, study_folders, study_named, study_o
 
 SUFFIXES = (".yaml", ".yml")
 # What the study itself says of each fold cohort.
+# Models that are chosen by patients, or tell them apart: borrowed, nobody is scored out of fold.
+OF_ITS_PATIENTS = ("translator", "normal_maps", "evaluation")
 OF_THE_STUDY = {"radiographs": ("folds", "fold"), "translator": ("arms", "seeds", "only")}
 
 
@@ -39,6 +41,7 @@ def registered(name_or_file: str) -> StudyFile:
     }
     for cohort, mapping in derived.items():
         _require_usable(entry, cohort, mapping)
+        _require_own_models(entry, mapping)
     if entry.path.parent not in study_folders():
         _keep(home() / "studies" / f"{study.name}.yaml", study.model_dump(exclude_defaults=True))
     for cohort, mapping in derived.items():
@@ -114,6 +117,25 @@ def _require_usable(entry: Entry, cohort: str, mapping: dict[str, Any]) -> None:
         raise StudyProblem(f"{entry.path.name}: a cohort named {cohort!r} is declared already; rename the study")
     if problem := problem_of(Entry(entry.path, cohort, mapping)):
         raise StudyProblem(problem)
+
+
+def _require_own_models(entry: Entry, mapping: dict[str, Any]) -> None:
+    """Refuse folds whose models have seen, or may have seen, the patients whom they score."""
+    base = mapping["variant_of"]
+    for stage, values in mapping["settings"].items():
+        lender = str(values.get("borrow_from") or "").partition("@")[0]
+        same = lender and base in (lender, _base(lender))
+        if lender and (same or stage in OF_ITS_PATIENTS):
+            why = f"{lender} has the patients of {base}" if same else "each fold trains and decides for itself"
+            raise StudyProblem(f"{entry.path.name}: settings.{stage}.borrow_from: {why}; leave it empty in a study")
+
+
+def _base(cohort: str) -> str:
+    try:
+        return str(entry_named(cohort).mapping.get("variant_of") or "")
+    except CatalogueError:
+        # Whoever runs the fold is told.
+        return ""
 
 
 def _file_of(cohort: str) -> Path:

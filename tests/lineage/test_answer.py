@@ -5,14 +5,16 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from annotated_types import Le
 
+from assets.segmenter.settings import SegmenterSettings
 from pipelines.lineage.answer import lineage, patient_lineage
 from pipelines.lineage.find import LineageError
-from pipelines.lineage.fitted_on import FITTED_ON, FITTED_STAGES, fitted_keys, key_as_fitted
+from pipelines.lineage.fitted_on import FITTED_ON, FITTED_STAGES, fitted_keys, keys_as_fitted
 from pipelines.lineage.item import ALTERED, MISSING, OUTDATED, Item, Lineage
 from pipelines.stages import STAGES
 from resources import fitted
-from resources.manifests import Place, publish, read_pointer, require_current
+from resources.manifests import Place, fingerprint, publish, read_pointer, require_current
 from resources.object_store import ObjectStore
 from tests.lineage.made_up import MadeUp
 
@@ -278,6 +280,13 @@ def test_models_know_rows_by_the_stages_that_they_read() -> None:
     assert all(rows in reads[model] for model, rows in FITTED_STAGES.items())
 
 
+def test_a_cross_fitted_segmenter_knows_a_row_by_the_part_of_its_patient() -> None:
+    row = {"key": "0a", "split": "train", "domain": "normal"}
+    most = max(item.le for item in SegmenterSettings.model_fields["cross_fit"].metadata if isinstance(item, Le))
+    parts = {fingerprint([*row.values(), part]) for part in range(most)}
+    assert keys_as_fitted("lung_segmenter", row) == {fingerprint([*row.values()]), *parts}
+
+
 def test_a_model_tells_what_it_was_fitted_on(made: MadeUp) -> None:
     for model, stage in FITTED_STAGES.items():
         _, table = require_current(made.store, Place(model, "made"))
@@ -286,9 +295,12 @@ def test_a_model_tells_what_it_was_fitted_on(made: MadeUp) -> None:
             for shard in ("made/0", "made/1")
             for row in require_current(made.store, Place(stage, shard))[1].to_pylist()
         ]
-        train = {key_as_fitted(model, row) for row in rows if row["split"] == "train"}
+        train = [keys_as_fitted(model, row) for row in rows if row["split"] == "train"]
         row = table.to_pylist()[0]
-        assert fitted_keys(made.store, row) == train
+        fitted_on = fitted_keys(made.store, row)
+        assert fitted_on
+        assert fitted_on <= set().union(*train)
+        assert all(len(keys & fitted_on) == 1 for keys in train)
         made.store.write(row["artifact"], b"garbled")
         assert fitted_keys(made.store, row) == frozenset()
         assert fitted_keys(made.store, {**row, "artifact": ""}) == frozenset()

@@ -2,6 +2,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -11,14 +12,25 @@ from pipelines.lineage.chain import Teller
 from pipelines.lineage.origin import Origin
 from pipelines.lineage.reading import Reader
 from pipelines.lineage.trained import models, translators
-from resources.manifests import Place, publish, read_artifact, read_pointer, require_current
+from resources.arrays import encode
+from resources.manifests import (
+    Place,
+    digest_of,
+    fingerprint,
+    publish,
+    read_artifact,
+    read_pointer,
+    require_current,
+)
 from resources.object_store import ObjectStore
 from resources.stage_run import MUST_RETRAIN
+from resources.tombstones import withdrawn_manifests
 from tests.lineage.made_up import MadeUp
 
-# Patients: the reference lung's own, and one who trained.
-REFERENCE, TRAINED = 0, 3
+# Patients: the reference lung's own, one who trained, one who was tested.
+REFERENCE, TRAINED, TESTED = 0, 3, 17
 LENT = ("reference_lung", "registration_model", "translator")
+DECIDED = "evaluation"
 
 
 @pytest.fixture
@@ -29,11 +41,12 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 @pytest.fixture
 def lent(made: MadeUp) -> MadeUp:
-    """The other cohort borrows reference, registration and translators of the first one as well."""
-    for stage in LENT:
+    """The other cohort borrows reference, registration, translators and thresholds of the first one as well."""
+    for stage in (*LENT, DECIDED):
         pointer, table = require_current(made.store, Place(stage, "made"))
         rows = [{**row, "borrowed_from": "made"} for row in table.to_pylist()]
         record = {name: value for name, value in pointer.items() if name not in ("digest", "rows", "parents")}
+        record["settings"] = {"borrow_from": "made" if stage in LENT else f"made@{pointer['digest']}"}
         parents = {f"{stage}@made": pointer["digest"]}
         table = pa.Table.from_pylist(
             [{name: row.get(name) for name in SCHEMAS[stage].names} for row in rows], schema=SCHEMAS[stage]
@@ -63,6 +76,58 @@ def test_who_borrows_a_model_that_a_withdrawn_patient_trained_is_told_and_can_st
             assert row["borrowed_from"] == "made"
             read_artifact(lent.store, row)
     assert "is to be chosen again" in (pointer(lent.store, "reference_lung") or {})[MUST_RETRAIN]
+
+
+def test_nobody_borrows_what_a_withdrawn_patient_was_in_by_its_digest_either(
+    lent: MadeUp, instance: dg.DagsterInstance
+) -> None:
+    digests = {stage: (read_pointer(lent.store, Place(stage, "made")) or {})["digest"] for stage in (*LENT, DECIDED)}
+    marked = forget(lent, instance, TESTED)
+    # Only scores were measured on this one.
+    assert f"{DECIDED}@other" in marked
+    assert withdrawn_manifests(lent.store) >= {digests[DECIDED]}
+    assert digests["translator"] not in withdrawn_manifests(lent.store)
+    told = (pointer(lent.store, DECIDED) or {})[MUST_RETRAIN]
+    assert told == "the evaluation that it borrows from made is to be made again"
+    forget(lent, instance, TRAINED)
+    assert withdrawn_manifests(lent.store) >= {digests[stage] for stage in LENT if stage != "reference_lung"}
+    for stage in LENT:
+        now = read_pointer(lent.store, Place(stage, "made")) or {}
+        assert now[MUST_RETRAIN]
+        assert now["digest"] in withdrawn_manifests(lent.store)
+
+
+def test_who_borrows_an_artefact_that_goes_with_a_patient_is_told(lent: MadeUp, instance: dg.DagsterInstance) -> None:
+    store, place = lent.store, Place("registration_model", "other")
+    found, table = require_current(store, place)
+    (row,) = table.to_pylist()
+    earlier = Place("registration_model", "made").artifact("f" * 32)
+    store.write(earlier, store.read(row["artifact"]))
+    record = {name: value for name, value in found.items() if name not in ("digest", "rows")}
+    rows = pa.Table.from_pylist([{**row, "artifact": earlier, "borrowed_from": "made@01234567"}], schema=table.schema)
+    publish(store, place, rows, {**record, "settings": {"borrow_from": "made@01234567"}})
+    assert str(place) in forget(lent, instance, TESTED)
+    assert store.read_or_none(earlier) is None
+    assert "gone since a patient withdrew; borrow others" in (pointer(store, place.stage) or {})[MUST_RETRAIN]
+
+
+@pytest.mark.parametrize("part", [0, 1])
+def test_a_cross_fitted_segmenter_that_a_withdrawn_patient_taught_is_marked(
+    made: MadeUp, instance: dg.DagsterInstance, part: int
+) -> None:
+    place = Place("lung_segmenter", "made")
+    found, table = require_current(made.store, place)
+    (row,) = table.to_pylist()
+    radiographs = require_current(made.store, Place("radiographs", made.shard(TRAINED)))[1].to_pylist()
+    (mine,) = [each for each in radiographs if each["patient"] == made.patient(TRAINED)]
+    key = fingerprint([mine["key"], mine["split"], mine["domain"], part])
+    arrays = {**read_artifact(made.store, row), "fitted_on": np.frombuffer(bytes.fromhex(key), np.uint8).reshape(1, 16)}
+    data = encode(arrays, {})
+    made.store.write(row["artifact"], data)
+    record = {name: value for name, value in found.items() if name not in ("digest", "rows")}
+    changed = pa.Table.from_pylist([{**row, "artifact_digest": digest_of(data)}], schema=table.schema)
+    publish(made.store, place, changed, record)
+    assert {str(place), "lung_segmenter@other"} <= forget(made, instance, TRAINED)
 
 
 def test_a_withdrawn_reference_is_taken_from_those_who_borrow_it(lent: MadeUp, instance: dg.DagsterInstance) -> None:

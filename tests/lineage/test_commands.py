@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from assets.radiographs.identity import pseudonym
 from pipelines.cli import app
 from pipelines.commands.common import shown
+from pipelines.commands.forget import _same_images
 from pipelines.patients import pseudonyms
 from resources.home import DATA_VARIABLE, STORE_VARIABLE, patient_key
 from resources.manifests import Place, read_pointer
@@ -109,6 +110,23 @@ def test_a_dry_run_says_what_it_would_do_and_does_nothing(installed: MadeUp) -> 
     for what in ("lung segmenter", "registration model", "translator", "pseudo_pairs"):
         assert what in printed
     assert {path: installed.store.read(path) for path in installed.store.stamps("")} == before
+
+
+def test_whoever_borrows_models_of_the_patient_is_named(installed: MadeUp) -> None:
+    status, printed = call("forget", SOURCE_ID, "--yes")
+    assert status == 0, printed
+    assert "other: it borrows such models: then run it too" in printed
+    assert "now run: pseudopair run other" not in printed
+
+
+@pytest.mark.parametrize("named", ["made", "made-2-0"])
+def test_a_cohort_and_its_folds_have_the_same_ids(home: Path, named: str) -> None:
+    (home / "cohorts").mkdir(parents=True)
+    for name, base in (("made", ""), ("made-2-0", "made"), ("made-2-1", "made"), ("else-2-0", "else")):
+        (home / "cohorts" / f"{name}.yaml").write_text(f"{{name: {name}, variant_of: '{base}'}}")
+    assert _same_images(named)[0] == named
+    assert set(_same_images(named)) == {"made", "made-2-0", "made-2-1"}
+    assert _same_images(None) == [None]
 
 
 def test_a_removal_says_what_it_did_and_is_listed(installed: MadeUp) -> None:

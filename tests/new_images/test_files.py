@@ -2,8 +2,9 @@ from pathlib import Path
 
 from assets.radiographs.identity import pseudonym
 from assets.radiographs.settings import RadiographSettings
-from pipelines.new_images.files import planned_file
+from pipelines.new_images.files import people, planned_file
 from resources.manifests import digest_of
+from tests.radiographs.test_radiographs_asset import dicom
 
 KEY = b"a key for the tests only"
 ALL_TEST = RadiographSettings(test_share=1.0, validation_share=0.0)
@@ -26,3 +27,12 @@ def test_what_is_no_file_is_refused_without_its_name(tmp_path: Path) -> None:
         assert message in planned.refusal
         assert path.name not in planned.refusal
         assert planned.inputs[0] == "refused"
+
+
+def test_a_dicom_file_is_of_whom_its_header_names_too(tmp_path: Path) -> None:
+    path = tmp_path / "p7.dcm"
+    path.write_bytes(dicom(1, " Jane "))
+    assert people(path, KEY) == {pseudonym("p7", KEY), pseudonym("Jane", KEY)}
+    path.write_bytes(path.read_bytes()[:140])
+    assert people(path, KEY) == {pseudonym("p7", KEY)}
+    assert people(tmp_path / "absent.dcm", KEY) == {pseudonym("absent", KEY)}

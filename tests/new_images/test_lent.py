@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,27 @@ def test_nothing_brings_new_images_into_the_frames_of_peers(
     assert lent(local_store, COHORT).arm == "it_dpr/cut"
     with pytest.raises(BorrowingError, match="no translator of that arm"):
         lent(local_store, COHORT, "affine/cut")
+
+
+def test_the_models_have_seen_their_owners_training_and_validation_radiographs(
+    home: Path, local_store: ObjectStore
+) -> None:
+    def published(shard: str, *splits: str) -> None:
+        rows = [{"radiograph_id": f"{shard} {split}", "split": split, "status": "ok"} for split in splits]
+        rejected = {"radiograph_id": "rejected", "split": "train", "status": "rejected"}
+        publish(local_store, Place("radiographs", shard), pa.Table.from_pylist([*rows, rejected]), {})
+
+    publish_models(local_store, AREAS)
+    published(f"{COHORT}/0", "train", "validation", "test")
+    published(f"{COHORT}/0", "test")
+    published("phantom/0", "train")
+    found = lent(local_store, COHORT)
+    assert found.seen(local_store) == frozenset()
+    digest = found.generation.digest("translator", COHORT)
+    pinned = lent(local_store, f"{COHORT}@{digest}").seen(local_store)
+    assert pinned == {"shenzhen/0 train", "shenzhen/0 validation"}
+    borrowed = {"reference_lung": [{"borrowed_from": "phantom@0123abcd"}]}
+    assert replace(found, rows=borrowed).seen(local_store) == {"phantom/0 train"}
 
 
 def test_an_arm_or_a_seed_may_be_asked_for(home: Path, local_store: ObjectStore) -> None:

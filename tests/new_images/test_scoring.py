@@ -9,7 +9,7 @@ from assets.radiographs.phantom.settings import PhantomSettings
 from pipelines.borrowing import BorrowingError
 from pipelines.new_images.bench import COHORT, Bench
 from pipelines.new_images.lent import Lent, Row
-from pipelines.new_images.scoring import WITHDRAWN, _decoded, _status
+from pipelines.new_images.scoring import SEEN, WITHDRAWN, Barred, _decoded, _status
 from resources.arrays import CorruptArtifact
 from resources.catalogue import NAME
 from resources.generation import Generation
@@ -18,7 +18,7 @@ from resources.object_store import ObjectStore
 from resources.tombstones import Withdrawn
 
 KEY = b"a key for the tests only"
-NOBODY = Withdrawn(frozenset(), frozenset(), frozenset())
+NOBODY = Barred(Withdrawn(frozenset(), frozenset(), frozenset()))
 
 
 def lent(rows: dict[str, list[Row]] | None = None, **radiographs: object) -> Lent:
@@ -59,10 +59,18 @@ def test_nothing_of_a_patient_who_withdrew_goes_on(bench: Bench, names: list[str
         frozenset({digest_of(Path(names[2]).read_bytes())}),
     )
     bench.batch = 1
-    rows = _decoded(bench, names[:3], gone, KEY)
+    rows = _decoded(bench, names[:3], Barred(gone), KEY)
     assert [(row["status"], row["reason"], row["artifact"]) for row in rows] == [("rejected", WITHDRAWN, "")] * 3
     assert [_status(row, row) for row in rows] == ["rejected"] * 3
     assert third["status"] == "ok"
+
+
+def test_what_the_models_were_fitted_to_is_not_scored(bench: Bench, names: list[str]) -> None:
+    first, second = _decoded(bench, names[:2], NOBODY, KEY)
+    bench.batch = 1
+    rows = _decoded(bench, names[:2], Barred(NOBODY.gone, frozenset({first["radiograph_id"]})), KEY)
+    assert [(row["status"], row["reason"]) for row in rows] == [("rejected", SEEN), ("ok", second["reason"])]
+    assert _status(rows[0], rows[0]) == "rejected"
 
 
 def test_a_set_aside_radiograph_keeps_its_status(bench: Bench, names: list[str]) -> None:

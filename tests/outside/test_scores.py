@@ -5,13 +5,13 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from assets.image_scores.columns import MEANING
 from assets.tables import IMAGE_SCORES
 from pipelines.outside.export_notice import ExportError
 from pipelines.outside.export_scores import export_scores
-from pipelines.outside.scores import SCORES, score_table
+from pipelines.outside.scores import MEANING, SCORES, score_table
 from resources.manifests import Place, publish, table_from
 from resources.object_store import ObjectStore
+from resources.taken_models import Taken, take
 from resources.tombstones import Tombstone, write_tombstone
 
 COHORT, SHARD = "shenzhen", "shenzhen/0"
@@ -40,6 +40,8 @@ def cohort(home: Path, local_store: ObjectStore) -> ObjectStore:
         image(5, None, radiograph_id=None, status="rejected", stage="radiographs", reason="row 6: damaged"),
     ]
     put(local_store, rows, {f"evaluation@{COHORT}": evaluated})
+    masks = [{"radiograph_id": f"{number:032x}", "mask_source": "trained", "status": "ok"} for number in (0, 4)]
+    publish(local_store, Place("lung_masks", SHARD), pa.Table.from_pylist(masks), {"parents": {}})
     return local_store
 
 
@@ -47,6 +49,10 @@ def test_the_table_is_that_of_the_stage_without_what_is_the_stages_own(cohort: O
     table, read = score_table(cohort, COHORT)
     assert table.schema == SCORES
     assert list(MEANING) == SCORES.names
+    assert {row["row"]: row["mask_source"] for row in table.to_pylist()} == {
+        **{1: "trained", 2: None, 3: None},
+        **{5: "trained", 6: None},
+    }
     assert set(IMAGE_SCORES.names) - set(SCORES.names) == {"key", "artifact", "artifact_digest"}
     assert [(row["row"], row["arm"]) for row in table.to_pylist()] == [
         *((1, "it_dpr/cut"), (1, "none/pca"), (2, "it_dpr/cut"), (2, "none/pca"), (3, None), (5, "it_dpr/cut")),
@@ -87,6 +93,7 @@ def test_the_export_tells_every_column_and_can_be_repeated(cohort: ObjectStore, 
     assert "Research use only" in text
     assert "Somebody 2014" in text
     assert "Frame:" not in text
+    assert "Models of" not in text
     mark = json.loads(target.read("export.json"))
     assert mark["complete"]
     assert f"image_scores@{SHARD}" in mark["manifests"]
@@ -100,3 +107,15 @@ def test_a_folder_of_something_else_or_in_the_store_is_refused(cohort: ObjectSto
         export_scores(cohort, ObjectStore(str(tmp_path / "full")), COHORT)
     with pytest.raises(ExportError, match="lies in the store"):
         export_scores(cohort, ObjectStore(f"{cohort.root}/stages"), COHORT)
+
+
+def test_the_export_says_whose_models_they_are_and_where_other_masks_are_from(
+    cohort: ObjectStore, tmp_path: Path
+) -> None:
+    take(COHORT, Taken(model="phantom", fixed={}))
+    masks = pa.Table.from_pylist([{"mask_source": "supplied", "status": "ok"}])
+    publish(cohort, Place("lung_masks", "phantom/0"), masks, {})
+    target = ObjectStore(str(tmp_path / "scores"))
+    export_scores(cohort, target, COHORT)
+    text = target.read("README.txt").decode()
+    assert "Models of phantom. shenzhen: lungs drawn by trained 100%; those of phantom by supplied 100%" in text

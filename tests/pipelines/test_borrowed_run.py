@@ -88,8 +88,23 @@ def test_a_new_cohort_and_single_files_get_the_same_scores_from_another_cohorts_
     assert "Research use only" in printed
     results = told(printed)
     assert [result["image"] for result in results] == files
-    assert list(results[0]) == ["image", "radiograph_id", "status", "reason", "score", "threshold", "overlay"]
+    assert list(results[0]) == [
+        "image",
+        "radiograph_id",
+        "status",
+        "reason",
+        "score",
+        "threshold",
+        "mask_source",
+        "overlay",
+    ]
     assert [result["status"] for result in results] == ["ok", "failed", "ok", "failed"]
+    sources = {row["radiograph_id"]: row["mask_source"] for row in finished.rows("lung_masks", "clinic")}
+    assert [result["mask_source"] for result in results[::2]] == [
+        sources[results[at]["radiograph_id"]] for at in (0, 2)
+    ]
+    assert results[1]["mask_source"] is None
+    assert "lungs of tiny: drawn by " in printed
     for result in (results[0], results[2]):
         assert result["score"] == expected[result["radiograph_id"]]
         assert result["threshold"] == decided["it_dpr/pca", "score_mean"]["threshold"]

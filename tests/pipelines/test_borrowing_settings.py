@@ -11,43 +11,57 @@ from pipelines.borrowing import (
     MODELS,
     BorrowingError,
     borrower,
-    borrowing_settings,
     lenders_by_stage,
     lent_generation,
+    taken_settings,
 )
-from pipelines.cohort_files import CohortProblem
+from pipelines.cohort_files import CohortProblem, cohort_name
 from pipelines.launches import stages_until
 from pipelines.lenders import TRAINING_ONLY, stages_of
 from pipelines.settings import STAGE_SETTINGS
 from pipelines.stages import STAGE_NAMES, STAGES
-from resources.generation import Generation
+from pipelines.study.registered import registered
+from pipelines.versions import VERSIONS
+from resources.catalogue import entry_named
+from resources.generation import Generation, remember_generation
 from resources.manifests import Place, publish
 from resources.object_store import ObjectStore
+from resources.stage_run import MUST_RETRAIN
+from resources.taken_models import Settings, give_back, taken
+from resources.tombstones import Tombstone, write_tombstone
 
 LENDER = "shenzhen"
 NEW = {"name": "hospital", "root": "images", "folders": {".": "any"}, "unlabelled": True}
+TABLED = {"name": "hospital", "root": "images", "table": "t.csv", "unlabelled": True}
 USED: dict[str, dict[str, Any]] = {
     "radiographs": {"size": 128, "low_percentile": 0.5, "test_share": 0.2, "undo_squash": False},
     "lung_masks": {"sources": ["trained"], "share_set_aside": 0.9},
     "prealigned_radiographs": {"mode": "rows"},
     "anomaly_maps": {"an older setting": 1},
+    "localisation": {"detections": 9},
+    "evaluation": {"specificity": 0.8, "headline": "score_max", "bootstrap_seed": 7},
 }
+SHARDED = ("radiographs", "lung_masks", "prealigned_radiographs", "anomaly_maps", "localisation")
 
 
 def lend(store: ObjectStore, **rows: list[dict[str, Any]]) -> None:
     """Publish every model of a lender, and what its evaluation was made from."""
     parents: dict[str, str] = {}
-    for stage in (*USED, *MODELS):
-        partition = f"{LENDER}/0" if stage in USED else LENDER
+    for stage in (*SHARDED, *MODELS):
+        partition = f"{LENDER}/0" if stage in SHARDED else LENDER
         given = rows.get(stage, [{"status": "ok", "reason": "", "borrowed_from": "", "stage": stage}])
         table = pa.Table.from_pylist(given) if given else pa.table({"status": pa.array([], pa.string())})
-        record = {"settings": USED.get(stage, {}), "version": "1", "created_at": "today"}
+        record = {"settings": USED.get(stage, {}), "version": VERSIONS[stage], "created_at": "today"}
         digest = publish(store, Place(stage, partition), table, {**record, "parents": parents})
         parents = {**parents, f"{stage}@{partition}": digest}
 
 
 def generation(**settings: dict[str, Any]) -> Generation:
     return Generation(made_at="", digests={}, settings=settings, versions={})
+
+
+def settings_with(declared: Settings, lenders: dict[str, str], *, undo_squash: bool = False) -> Settings:
+    return taken_settings(declared, generation(**USED), lenders, LENDER, undo_squash=undo_squash).over(declared)
 
 
 def test_every_stage_that_lends_can_borrow() -> None:
@@ -102,16 +116,18 @@ def test_nobody_trains_learned_peers_up_to_the_translators_without_their_frames(
 
 def test_a_borrower_is_prepared_as_its_lender_and_is_all_test() -> None:
     lenders = {"translator": "shenzhen@0123abcd", "evaluation": "shenzhen@4567abcd"}
-    declared = {"lung_masks": {"sources": ["supplied"]}, "translator": {"steps": 7}}
-    found = borrowing_settings(declared, generation(**USED), lenders, undo_squash=False)
+    declared: Settings = {"lung_masks": {"sources": ["supplied"]}, "translator": {"steps": 7}}
+    found = settings_with(declared, lenders)
     assert found == {
-        "radiographs": {"size": 128, **ALL_TEST},
+        "radiographs": {"size": 128, "low_percentile": 0.5, **ALL_TEST},
         "lung_masks": {"sources": ["supplied"]},
         "prealigned_radiographs": {"mode": "rows"},
         "translator": {"steps": 7, "borrow_from": "shenzhen@0123abcd"},
-        "evaluation": {"borrow_from": "shenzhen@4567abcd"},
+        "evaluation": {"borrow_from": "shenzhen@4567abcd", "specificity": 0.8, "headline": "score_max"},
+        "localisation": {"detections": 9},
     }
-    assert borrowing_settings({}, generation(**USED), {}, undo_squash=True)["radiographs"]["undo_squash"] is True
+    assert settings_with({}, {}, undo_squash=True)["radiographs"]["undo_squash"] is True
+    assert settings_with({}, {})["lung_masks"] == {"sources": ["trained"]}
     for stage, values in found.items():
         STAGE_SETTINGS[stage](**values)
 
@@ -121,16 +137,16 @@ def test_a_borrower_is_prepared_as_its_lender_and_is_all_test() -> None:
     [
         ({"radiographs": {"size": 512}}, "settings.radiographs.size is 512, .* made with 128; take it out of"),
         ({"prealigned_radiographs": {"mode": "box"}}, "settings.prealigned_radiographs.mode is 'box'.*'rows'"),
+        ({"evaluation": {"specificity": 0.9}}, "settings.evaluation.specificity is 0.9, .* made with 0.8"),
     ],
 )
 def test_what_other_models_would_be_needed_for_is_refused(declared: dict[str, Any], message: str) -> None:
     with pytest.raises(BorrowingError, match=message):
-        borrowing_settings(declared, generation(**USED), {}, undo_squash=False)
+        settings_with(declared, {})
 
 
 def test_a_cohort_may_declare_what_its_lender_has_anyway() -> None:
-    found = borrowing_settings({"radiographs": {"size": 128}}, generation(**USED), {}, undo_squash=False)
-    assert found["radiographs"]["size"] == 128
+    assert settings_with({"radiographs": {"size": 128}}, {})["radiographs"]["size"] == 128
 
 
 def test_lenders_are_named_by_cohort_or_by_digest(home: Path, local_store: ObjectStore) -> None:
@@ -171,28 +187,56 @@ def test_a_lender_that_lacks_a_model_says_which(home: Path, local_store: ObjectS
         lenders_by_stage(local_store, LENDER, without, pinned=False)
 
 
-def test_a_file_is_registered_as_a_borrower(home: Path, local_store: ObjectStore, tmp_path: Path) -> None:
+def hospital(folder: Path, **declared: Any) -> Path:  # noqa: ANN401 (YAML)
+    path = folder / "hospital.yaml"
+    path.write_text(yaml.safe_dump({**NEW, **declared}))
+    return path
+
+
+def test_a_file_is_registered_as_it_is_and_takes_models_from_then_on(
+    home: Path, local_store: ObjectStore, tmp_path: Path
+) -> None:
     lend(local_store)
-    path = tmp_path / "hospital.yaml"
-    path.write_text(yaml.safe_dump(NEW))
-    found = borrower(str(path), LENDER, local_store)
-    assert (found.name, found.launched) == ("hospital", {})
+    found = borrower(str(hospital(tmp_path)), LENDER, local_store)
+    assert found.name == "hospital"
     registered = yaml.safe_load((home / "cohorts" / "hospital.yaml").read_text())
-    assert registered["settings"]["translator"] == {"borrow_from": LENDER}
-    assert registered["settings"]["radiographs"] == {"size": 128, **ALL_TEST}
-    assert registered["root"] == str(tmp_path / "images")
+    assert registered == {**NEW, "root": str(tmp_path / "images")}
+    settings = entry_named("hospital").mapping["settings"]
+    assert settings["translator"] == {"borrow_from": LENDER}
+    assert settings["radiographs"] == {"size": 128, "low_percentile": 0.5, **ALL_TEST}
     assert len(found.told()) == len(MODELS)
     assert found.generation.digest("translator", LENDER) in "".join(found.told())
-    # The user's own file is as it was.
-    assert yaml.safe_load(path.read_text()) == NEW
 
 
-def test_a_declared_cohort_borrows_for_one_launch(home: Path, local_store: ObjectStore) -> None:
+def test_a_shipped_cohort_takes_models_until_others_are_named(home: Path, local_store: ObjectStore) -> None:
     lend(local_store)
-    found = borrower("tbx11k", LENDER, local_store)
-    assert found.launched["translator"]["borrow_from"] == LENDER
-    assert found.launched["radiographs"]["test_share"] == 1.0
-    assert not (home / "cohorts").exists()
+    before = entry_named("tbx11k").mapping["settings"]
+    borrower("tbx11k", LENDER, local_store)
+    found = entry_named("tbx11k").mapping["settings"]
+    assert found["translator"]["borrow_from"] == LENDER
+    assert found["radiographs"]["test_share"] == 1.0
+    # What the models before needed is asked of nobody who takes others.
+    place = Place("radiographs", f"{LENDER}/0")
+    pointer = json.loads(local_store.read(f"{place.folder}/CURRENT.json"))
+    pointer["settings"]["size"] = 96
+    local_store.write(f"{place.folder}/CURRENT.json", json.dumps(pointer).encode())
+    digest = json.loads(local_store.read(f"stages/translator/{LENDER}/CURRENT.json"))["digest"]
+    borrower("tbx11k", f"{LENDER}@{digest[:12]}", local_store)
+    found = entry_named("tbx11k").mapping["settings"]
+    assert (found["radiographs"]["size"], found["translator"]["borrow_from"]) == (96, f"{LENDER}@{digest}")
+    give_back("tbx11k")
+    assert entry_named("tbx11k").mapping["settings"] == before
+
+
+def test_what_a_cohort_declares_later_counts_unless_the_models_need_it(
+    home: Path, local_store: ObjectStore, tmp_path: Path
+) -> None:
+    lend(local_store)
+    borrower(str(hospital(tmp_path)), LENDER, local_store)
+    path = hospital(tmp_path, settings={"radiographs": {"size": 512}, "lung_masks": {"sources": ["pbtseg"]}})
+    cohort_name(str(path))
+    found = entry_named("hospital").mapping["settings"]
+    assert (found["radiographs"]["size"], found["lung_masks"]["sources"]) == (128, ["pbtseg"])
 
 
 def test_images_are_stretched_back_only_where_lender_and_table_say_so(
@@ -203,13 +247,60 @@ def test_images_are_stretched_back_only_where_lender_and_table_say_so(
     pointer = json.loads(local_store.read(f"{place.folder}/CURRENT.json"))
     pointer["settings"]["undo_squash"] = True
     local_store.write(f"{place.folder}/CURRENT.json", json.dumps(pointer).encode())
-    path = tmp_path / "hospital.yaml"
     for columns, expected in (({}, False), ({"true_aspect_wh": "aspect"}, True)):
-        table = {"name": "hospital", "root": "images", "table": "t.csv", "unlabelled": True, "columns": columns}
-        path.write_text(yaml.safe_dump(table))
+        path = tmp_path / "hospital.yaml"
+        path.write_text(yaml.safe_dump({**TABLED, "columns": columns}))
         borrower(str(path), LENDER, local_store)
-        registered = yaml.safe_load((home / "cohorts" / "hospital.yaml").read_text())
-        assert ("undo_squash" in registered["settings"]["radiographs"]) is expected
+        assert ("undo_squash" in entry_named("hospital").mapping["settings"]["radiographs"]) is expected
+
+
+def test_models_of_another_version_are_refused_and_not_noted(
+    home: Path, local_store: ObjectStore, tmp_path: Path
+) -> None:
+    lend(local_store)
+    path = f"stages/registration_model/{LENDER}/CURRENT.json"
+    pointer = json.loads(local_store.read(path))
+    local_store.write(path, json.dumps({**pointer, "version": "0"}).encode())
+    with pytest.raises(BorrowingError, match=r"registration_model of shenzhen is of version 0, .* run `pseudopair run"):
+        borrower(str(hospital(tmp_path)), LENDER, local_store)
+    assert taken("hospital") is None
+
+
+@pytest.mark.parametrize("pinned", [False, True])
+def test_models_that_somebody_was_in_who_withdrew_are_not_lent(
+    home: Path, local_store: ObjectStore, tmp_path: Path, *, pinned: bool
+) -> None:
+    lend(local_store)
+    path = f"stages/translator/{LENDER}/CURRENT.json"
+    pointer = json.loads(local_store.read(path))
+    remember_generation(local_store, Place("evaluation", LENDER))
+    local_store.write(path, json.dumps({**pointer, MUST_RETRAIN: "somebody withdrew"}).encode())
+    model = f"{LENDER}@{pointer['digest']}" if pinned else LENDER
+    with pytest.raises(BorrowingError, match="translator@shenzhen is to be made again: somebody withdrew"):
+        borrower(str(hospital(tmp_path)), model, local_store)
+    # Once they are trained again, the earlier ones are still not lent.
+    local_store.write(path, json.dumps(pointer).encode())
+    write_tombstone(local_store, Tombstone(patient="0" * 24, withdrawn_at="", manifests=(pointer["digest"],)))
+    if pinned:
+        with pytest.raises(BorrowingError, match="a patient withdrew who was in it; borrow what the cohort has now"):
+            borrower(str(hospital(tmp_path)), model, local_store)
+    else:
+        assert borrower(str(hospital(tmp_path)), model, local_store).name == "hospital"
+
+
+def test_nobody_takes_models_of_the_same_images(home: Path, local_store: ObjectStore, tmp_path: Path) -> None:
+    lend(local_store)
+    variant = {"variant_of": LENDER}
+    with pytest.raises(BorrowingError, match="shenzhen holds the images of hospital under another split"):
+        borrower(str(hospital(tmp_path, **variant)), LENDER, local_store)
+    registered("phantom_small")
+    with pytest.raises(BorrowingError, match="phantom_small-2-0 is a fold of the study phantom_small"):
+        borrower("phantom_small-2-0", LENDER, local_store)
+    with pytest.raises(BorrowingError, match="phantom_small-2-1 holds the images of phantom under another split"):
+        borrower("phantom", "phantom_small-2-1", local_store)
+    # A fold's models are made by its study.
+    with pytest.raises(BorrowingError, match="no manifest yet; run `pseudopair study phantom_small`"):
+        borrower(str(hospital(tmp_path)), "phantom_small-2-0", local_store)
 
 
 @pytest.mark.parametrize(
@@ -232,3 +323,4 @@ def test_a_model_that_cannot_be_borrowed_is_refused_before_anything_is_registere
     with pytest.raises(CohortProblem, match=message):
         borrower(str(path), model, local_store)
     assert not (home / "cohorts").exists()
+    assert taken("hospital") is None

@@ -497,6 +497,55 @@ def test_pixels_of_two_patients_are_found_within_a_variant(bench: Bench, monkeyp
     assert status(bench.run(f"{SHARDED}/1")) == {2: "rejected"}
 
 
+def borrowing(bench: Bench, lender: str, **declared: str) -> None:
+    """Let the sharded cohort borrow translators and be all test."""
+    all_test = {"size": 32, "test_share": 1.0, "validation_share": 0.0}
+    settings = {"radiographs": all_test, "translator": {"borrow_from": lender}}
+    bench.changed[SHARDED] = {"settings": settings, **declared}
+
+
+@pytest.mark.parametrize("variant", ["", OTHER, SHARDED])
+def test_what_borrowed_models_were_fitted_to_is_no_test(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, variant: str
+) -> None:
+    train, validation, test = (
+        next(name for name in (f"q{n}" for n in range(99)) if split_of(name) == split)
+        for split in ("train", "validation", "test")
+    )
+    monkeypatch.setattr(asset_copies, "VARIANTS", frozenset({variant}))
+    files = {f"{number}.png": png(number) for number in range(4)}
+    people = zip(files, (train, validation, test, "nobody else"), strict=True)
+    bench.write(SHARDED, *people, **files)
+    borrowing(bench, OTHER, **({"variant_of": "phantom"} if variant == SHARDED else {}))
+    # Though they were here before the lender had them.
+    assert set(status([row for shard in range(3) for row in bench.run(f"{SHARDED}/{shard}")]).values()) == {"ok"}
+    bench.write(OTHER, *(list(zip(files, (train, validation, test), strict=False))), **files)
+    with monkeypatch.context() as blind:
+        blind.setattr(asset, "set_aside_copies", lambda run, rows, stands: None)
+        bench.run("quex/0")
+    rows = [row for shard in range(3) for row in bench.run(f"{SHARDED}/{shard}")]
+    assert status(rows) == {1: "rejected", 2: "rejected", 3: "ok", 4: "ok"}
+    assert {row["row"]: row["reason"] for row in rows}[1].startswith(
+        "row 1: same pixels as row 1 of quex/0, there in train, whose models this cohort borrows"
+    )
+
+
+def test_models_of_an_earlier_manifest_may_have_seen_what_any_manifest_has(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train, test = (
+        next(name for name in (f"q{n}" for n in range(99)) if split_of(name) == split) for split in ("train", "test")
+    )
+    monkeypatch.setattr(asset_copies, "VARIANTS", frozenset({OTHER}))
+    for patient in (train, test):
+        bench.write(OTHER, ("a.png", patient), **{"a.png": png(1)})
+        bench.run("quex/0")
+    bench.write(SHARDED, ("a.png", "p1"), **{"a.png": png(1)})
+    for lender, expected in ((OTHER, "ok"), (f"{OTHER}@0123abcd", "rejected")):
+        borrowing(bench, lender)
+        assert status([row for shard in range(3) for row in bench.run(f"{SHARDED}/{shard}")]) == {1: expected}
+
+
 def test_a_manifest_is_read_once_however_many_shards_look_at_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     bench.write(OTHER, ("a.png", "p1"), **{"a.png": png(9)})
     bench.run("quex/0")

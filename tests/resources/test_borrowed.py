@@ -7,10 +7,20 @@ import pyarrow as pa
 import pytest
 
 from resources.arrays import encode
-from resources.borrowed import borrowed_model, borrowed_rows, lender_of, lends, pinned_manifest, wrong_lender
+from resources.borrowed import (
+    borrowed_model,
+    borrowed_rows,
+    lender_of,
+    lenders_named,
+    lends,
+    pinned_manifest,
+    wrong_lender,
+)
+from resources.generation import remember_generation
 from resources.manifests import Place, digest_of, publish
 from resources.object_store import ObjectStore
-from resources.stage_run import StageRun
+from resources.stage_run import MUST_RETRAIN, StageRun
+from resources.tombstones import Tombstone, write_tombstone
 
 STAGE, LENDER, BORROWER = "registration_model", "shenzhen", "rsna"
 COHORTS = ("rsna", "shenzhen", "nih")
@@ -79,6 +89,54 @@ def test_what_was_borrowed_outlives_the_lenders_manifest(run: StageRun) -> None:
     assert "there is no such manifest any more" in refused(run, named)
     lend(run.store, *rows, cohort=BORROWER)
     assert borrowed_rows(run, named, COHORTS) == rows
+
+
+def mark(store: ObjectStore, cohort: str, why: str = "somebody withdrew") -> None:
+    path = f"{Place(STAGE, cohort).folder}/CURRENT.json"
+    store.write(path, json.dumps({**json.loads(store.read(path)), MUST_RETRAIN: why}).encode())
+
+
+def test_what_somebody_was_in_who_withdrew_is_lent_to_nobody(run: StageRun) -> None:
+    digest = lend(run.store, {"key": "a"})
+    named = f"{LENDER}@{digest[:12]}"
+    rows = borrowed_rows(run, named, COHORTS)
+    lend(run.store, *rows, cohort=BORROWER)
+    mark(run.store, LENDER)
+    for lender in (LENDER, named):
+        assert "which is to be made again: somebody withdrew" in refused(run, lender)
+    assert not lends(run.store, STAGE, LENDER, "1")
+    # The lender was trained again: its new models may go on, the earlier ones not.
+    write_tombstone(run.store, Tombstone(patient="0" * 24, withdrawn_at="", manifests=(digest,)))
+    lend(run.store, {"key": "b"})
+    assert [row["key"] for row in borrowed_rows(run, LENDER, COHORTS)] == ["b"]
+    assert "a patient withdrew who was in it" in refused(run, named)
+    # Nor does the borrower keep what it had of them once their manifest is gone.
+    run.store.delete(Place(STAGE, LENDER).manifest(digest))
+    assert borrowed_rows(run, named, COHORTS) == rows
+    mark(run.store, BORROWER)
+    assert "there is no such manifest any more" in refused(run, named)
+
+
+def test_a_manifest_that_is_named_has_the_version_of_its_own_time(run: StageRun) -> None:
+    def evaluated(digest: str, version: str) -> None:
+        record = {"version": "1", "settings": {}, "created_at": version, "parents": {f"{STAGE}@{LENDER}": digest}}
+        publish(run.store, Place("evaluation", LENDER), pa.table({"of": [digest]}), record)
+        remember_generation(run.store, Place("evaluation", LENDER))
+
+    old = lend(run.store, {"key": "a"}, version="0")
+    evaluated(old, "0")
+    new = lend(run.store, {"key": "b"}, version="1")
+    evaluated(new, "1")
+    assert [row["key"] for row in borrowed_rows(run, f"{LENDER}@{new}", COHORTS)] == ["b"]
+    assert "none of version 1 yet" in refused(run, f"{LENDER}@{old}")
+    # And the other way round: what was made by this version stays usable.
+    lend(run.store, {"key": "c"}, version="2")
+    assert [row["key"] for row in borrowed_rows(run, f"{LENDER}@{new}", COHORTS)] == ["b"]
+
+
+def test_lenders_are_read_from_settings_of_any_form() -> None:
+    settings = {"a": {"borrow_from": "nih"}, "b": {"borrow_from": ""}, "c": 3, "d": {"borrow_from": "nih"}}
+    assert lenders_named({**settings, "e": {"borrow_from": "x@y"}}) == [lender_of("nih")]
 
 
 def test_an_altered_or_ambiguous_manifest_is_refused(run: StageRun) -> None:

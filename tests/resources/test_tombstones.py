@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,6 +12,7 @@ from resources.tombstones import (
     tombstone_of,
     tombstones,
     withdrawn,
+    withdrawn_manifests,
     write_tombstone,
 )
 
@@ -27,6 +30,7 @@ stones = st.builds(
     partitions=names,
     only_in=names,
     models=names,
+    manifests=names,
 )
 
 
@@ -60,6 +64,17 @@ def test_a_pseudonym_that_withdrew_from_one_cohort_is_somebody_else_in_another(s
     write_tombstone(store, tombstone("b" * 24))
     assert withdrawn(store, "one") == withdrawn(store)
     assert withdrawn(store, "two") == Withdrawn(frozenset({"b" * 24}), frozenset({"r1"}), frozenset({"f1"}))
+
+
+def test_a_variant_that_is_declared_later_has_the_ids_of_its_cohort(home: Path, store: ObjectStore) -> None:
+    write_tombstone(store, tombstone("a" * 24, only_in=("own",), manifests=("m1",)))
+    assert withdrawn(store, "own-2-0").patients == frozenset()
+    (home / "cohorts").mkdir(parents=True)
+    (home / "cohorts" / "fold.yaml").write_text("{name: own-2-0, variant_of: own}")
+    (home / "cohorts" / "other.yaml").write_text("{name: other}")
+    assert withdrawn(store, "own-2-0").patients == {"a" * 24}
+    assert withdrawn(store, "other").patients == frozenset()
+    assert withdrawn_manifests(store) == {"m1"}
 
 
 @settings(deadline=None, max_examples=50)

@@ -134,6 +134,14 @@ def test_variables_of_the_cohort_stay_for_they_may_be_secrets(
         ({"colour": "red"}, r"tried.yaml: colour: Extra inputs are not permitted"),
         ({"settings": {"radiographs": {"fold": 1}}}, r"settings.radiographs.fold: comes from the protocols"),
         ({"settings": {"translator": {"arms": ["none/pca"]}}}, r"settings.translator.arms: comes from the protocols"),
+        (
+            {"settings": {"normal_maps": {"borrow_from": "phantom"}}},
+            r"settings.normal_maps.borrow_from: each fold trains and decides for itself; leave it empty in a study",
+        ),
+        (
+            {"settings": {"lung_segmenter": {"borrow_from": "own@0123abcd"}}},
+            r"settings.lung_segmenter.borrow_from: own has the patients of own; leave it empty",
+        ),
         ({"settings": {"nothing": {"x": 1}}}, r"tried.yaml: settings name a stage 'nothing'"),
         ({"settings": {"translator": {"steps": 0}}}, r"tried.yaml: settings.translator.steps: .*greater than"),
     ],
@@ -146,6 +154,15 @@ def test_what_is_wrong_is_told_in_one_line_and_nothing_is_registered(
     assert "\n" not in str(problem.value)
     assert not (home / "studies").exists()
     assert [path.name for path in (home / "cohorts").iterdir()] == ["own.yaml"]
+
+
+def test_another_hospitals_segmenter_may_be_borrowed_but_no_variants(folder: Path, home: Path) -> None:
+    write(home / "cohorts" / "again.yaml", {**BASE, "name": "again", "variant_of": "own"})
+    lent = {**STUDY, "settings": {"lung_segmenter": {"borrow_from": "phantom"}}}
+    assert registered(str(write(folder / "tried.yaml", lent))).settings == lent["settings"]
+    lent["settings"] = {"lung_segmenter": {"borrow_from": "again"}}
+    with pytest.raises(StudyProblem, match="again has the patients of own"):
+        registered(str(write(folder / "tried.yaml", lent)))
 
 
 def test_a_file_that_is_no_yaml_and_a_name_that_is_no_study_are_told(folder: Path) -> None:
