@@ -81,7 +81,7 @@ class Overlays:
 
     @cached_property
     def _shown(self) -> list[Row]:
-        return [row for row in self.rows if row["best"] and row["status"] == "ok" and row["score"] is not None]
+        return [row for row in self.rows if row["status"] == "ok" and row["best"] and row["score"] is not None]
 
     def _shows(self, row: Row) -> str:
         return fingerprint([DRAWN, row["key"], row["score"], row["threshold"], self._sigma])

@@ -13,7 +13,8 @@ def above_by_arm(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """
     arms: dict[tuple[str, int], list[Row]] = {}
     for row in rows:
-        if row["arm"] is not None and row["status"] == "ok" and row["score"] is not None:
+        # Of an image that was set aside before, nothing is told of arms.
+        if row["status"] == "ok" and row["score"] is not None:
             arms.setdefault((row["arm"], row["seed"]), []).append(row)
     return [_counted(members) for members in arms.values()]
 

@@ -14,7 +14,7 @@ def test_images_above_the_threshold_are_counted_by_arm_and_class() -> None:
         row("c/d", None, threshold=None),
         row("c/d", None, threshold=None, score=None),
         row("c/d", None, status="failed"),
-        row(None, None, status="rejected", score=None),
+        {"status": "rejected", "stage": "lung_masks", "domain": "normal"},
     ]
     first, second = above_by_arm(rows)
     assert first == {
