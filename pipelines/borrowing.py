@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines.cohort_files import CohortProblem, declared_in, register
+from pipelines.cohort_files import PEER_FRAMES, CohortProblem, declared_in, register
 from pipelines.settings import STAGE_SETTINGS
 from resources.catalogue import CatalogueError, Entry, entry_named, read_entry
 from resources.generation import KEPT_AT, Generation, GenerationError, barred, generation_named
@@ -57,10 +57,13 @@ class Borrower:
     def told(self) -> list[str]:
         """Which models are used, one line a stage."""
         parts = ((stage, *lender.partition("@")) for stage, lender in self.lenders.items())
-        return [
+        lines = [
             f"{self.name}: {stage} of {cohort}, manifest {digest or self.generation.digest(stage, cohort)}"
             for stage, cohort, _, digest in parts
         ]
+        peers = ", ".join(self.generation.settings.get(PEER_FRAMES, {}).get("peers", []))
+        without = [f"{self.name}: arms in the frames of {peers} are not scored, nothing brings new images into them"]
+        return [*lines, *(without if peers else [])]
 
 
 def borrower(name_or_file: str, model: str, store: ObjectStore) -> Borrower:

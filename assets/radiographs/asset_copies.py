@@ -34,7 +34,6 @@ def set_aside_copies(run: StageRun, rows: Sequence[Row], stands: Callable[[int, 
     """
     mine = usable(rows)
     new = {row["row"] for row in not_yet_published(mine, _published(run))}
-    _set_aside_lent(run, mine)
     for partition, others in _published_elsewhere(run) if mine else ():
         same_cohort = cohort_of(partition) == run.cohort
         for row, other in same_pixels(mine, others):
@@ -43,6 +42,7 @@ def set_aside_copies(run: StageRun, rows: Sequence[Row], stands: Callable[[int, 
             reason = copy_reason(row, other, partition, same_cohort)
             if reason and (not same_cohort or stands(int(partition.rpartition("/")[2]), other)):
                 row["status"], row["reason"] = "rejected", reason
+    _set_aside_lent(run, mine)
 
 
 def _set_aside_lent(run: StageRun, mine: Sequence[Row]) -> None:

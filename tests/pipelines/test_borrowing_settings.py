@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -226,6 +227,15 @@ def test_a_shipped_cohort_takes_models_until_others_are_named(home: Path, local_
     assert (found["radiographs"]["size"], found["translator"]["borrow_from"]) == (96, f"{LENDER}@{digest}")
     give_back("tbx11k")
     assert entry_named("tbx11k").mapping["settings"] == before
+
+
+def test_arms_that_new_images_cannot_be_scored_by_are_told(home: Path, local_store: ObjectStore) -> None:
+    lend(local_store)
+    found = borrower("tbx11k", LENDER, local_store)
+    assert not any("are not scored" in line for line in found.told())
+    framed = {"peer_registered": {"peers": ["affine", "voxelmorph"]}}
+    told = replace(found, generation=generation(**framed)).told()
+    assert "arms in the frames of affine, voxelmorph are not scored" in told[-1]
 
 
 def test_what_a_cohort_declares_later_counts_unless_the_models_need_it(

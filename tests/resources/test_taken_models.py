@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from resources.catalogue import CatalogueError, entries, entry_named
-from resources.taken_models import Taken, TakenError, give_back, take, taken, taken_path
+from resources.taken_models import Settings, Taken, TakenError, give_back, take, taken, taken_path
 
 NOTED = Taken(
     model="shenzhen@0123abcd",
@@ -13,7 +13,7 @@ NOTED = Taken(
 
 
 def test_what_is_declared_yields_to_what_models_need_and_goes_before_what_is_proposed() -> None:
-    declared = {
+    declared: Settings = {
         "radiographs": {"size": 512, "max_pixels": 9},
         "lung_masks": {"gate": 0.5},
         "evaluation": {"resamples": 100},
