@@ -124,6 +124,14 @@ def test_signed_distance_runs_through_the_outline() -> None:
     np.testing.assert_array_equal(signed_distance(pair() != 1), -distance)
 
 
+@pytest.mark.parametrize("side", [48, 64])
+def test_signed_distance_does_not_depend_on_where_in_memory_it_is_written(side: int) -> None:
+    mask = pair(side)[:, ::-1] == 1
+    # What is kept meanwhile moves what is computed next.
+    kept = [(signed_distance(mask), bytes(length)) for length in range(1, 400, 7)]
+    assert len({found.tobytes() for found, _ in kept}) == 1
+
+
 def test_noise_has_mean_0_and_deviation_1_at_every_length(rng: np.random.Generator) -> None:
     for length in (1 / 256, 0.1):
         noise = smooth_noise((128, 128), length, rng)
