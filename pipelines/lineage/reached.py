@@ -8,7 +8,7 @@ from pipelines.lineage.chain import SIDES, Teller
 from pipelines.lineage.item import Item
 from pipelines.lineage.origin import Origin, because
 from pipelines.lineage.reading import Row, cohort_of, set_of
-from pipelines.lineage.trained import models, translators
+from pipelines.lineage.trained import models, normals, translators
 from resources.manifests import Place
 
 
@@ -19,10 +19,11 @@ def reached(teller: Teller, origin: Origin) -> tuple[Item, ...]:
         fitted = [] if origin.pair else models(teller, origin, cohort)
         pairs = [] if origin.pair else _pairs(teller, cohort, origin.ids(cohort))
         trained = translators(teller, origin, cohort)
+        usual = [] if origin.pair else normals(teller, origin, cohort)
         scores = _per_image(teller, origin, cohort, "anomaly_maps", "anomaly map")
         measured = [] if origin.pair else _per_image(teller, origin, cohort, "registration_report", "measurement")
         evaluated = _evaluation(teller, cohort) if trained or scores else []
-        found += [*fitted, *pairs, *trained, *scores, *evaluated, *measured]
+        found += [*fitted, *pairs, *trained, *usual, *scores, *evaluated, *measured]
     return tuple(found)
 
 

@@ -1,13 +1,16 @@
-"""Which models and translators learned from some radiographs, told by the keys that they keep and their pairs."""
+"""Which models, translators and normal maps some radiographs are in, told by the keys that these keep and by pairs."""
+
+from collections.abc import Iterable, Iterator
 
 import pyarrow.compute as pc
 
-from pipelines.lineage.chain import MODELS, SIDES, Teller
+from assets.alignments import Alignment
+from pipelines.lineage.chain import CHAIN, MODELS, SIDES, Teller
 from pipelines.lineage.fitted_on import FITTED_STAGES, fitted_keys, keys_as_fitted
-from pipelines.lineage.item import Item
+from pipelines.lineage.item import OK, Item
 from pipelines.lineage.origin import Origin, because
 from pipelines.lineage.reading import Reader, Row, cohort_of, set_of
-from resources.manifests import Place
+from resources.manifests import Place, fingerprint
 
 
 def models(teller: Teller, origin: Origin, cohort: str) -> list[Item]:
@@ -24,6 +27,51 @@ def models(teller: Teller, origin: Origin, cohort: str) -> list[Item]:
             why = "is one of these radiographs itself" if itself else f"fitted on {count} of these radiographs"
             found.append(because(item, why))
             found += _borrowers(teller, stage, cohort)
+    return found
+
+
+def normals(teller: Teller, origin: Origin, cohort: str) -> list[Item]:
+    """Arms' maps of what is usual that any of the radiographs is in, and those that other cohorts take over."""
+    place = Place("normal_maps", cohort)
+    table = teller.reader.table(place)
+    rows = [] if table is None else [row for row in table.to_pylist() if row["artifact"] and not _lender(row)]
+    found: list[Item] = []
+    for row in rows:
+        mine = frozenset(_names_as_normals(teller.reader, origin, cohort, row["alignment"]))
+        count = len(mine & fitted_keys(teller.reader.store, row))
+        if count:
+            item = teller.item("normal maps", place, row)
+            found.append(because(item, f"{row['arm']} seed {row['seed']}, {count} of these radiographs are in it"))
+            found += _with_those_maps(teller, cohort, row)
+    return found
+
+
+def _names_as_normals(reader: Reader, origin: Origin, cohort: str, alignment: Alignment) -> Iterator[str]:
+    """Names by which normal maps know radiographs: of what makes them in the arm's frame."""
+    # A second that only those wait for who have such maps.
+    from assets.pairing.frames import frame_key, join, with_peers
+
+    reference = reader.model("reference_lung", cohort) or {"key": ""}
+    for shard, ids in origin.radiographs.items():
+        if cohort_of(shard) != cohort:
+            continue
+        stages = [stage for stage, *_ in reversed(CHAIN)]
+        rows = join(*([row for row in _of(reader, stage, shard, ids) if row["status"] == OK] for stage in stages))
+        for row in with_peers(rows.values(), _of(reader, "peer_registered", shard, ids)):
+            if row.has(alignment):
+                yield fingerprint(frame_key(alignment, row, reference["key"]))
+
+
+def _of(reader: Reader, stage: str, shard: str, ids: Iterable[str]) -> list[Row]:
+    return reader.rows(Place(stage, shard), "radiograph_id", ids)
+
+
+def _with_those_maps(teller: Teller, lender: str, lent: Row) -> list[Item]:
+    found: list[Item] = []
+    for cohort in _others(teller, lender):
+        place = Place("normal_maps", cohort)
+        rows = teller.reader.rows(place, "artifact", [lent["artifact"]])
+        found += [because(teller.item("normal maps", place, row), f"{cohort} borrows it") for row in rows]
     return found
 
 

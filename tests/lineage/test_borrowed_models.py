@@ -10,8 +10,9 @@ from pipelines.forget.removal import find_theirs, remove
 from pipelines.forget.schemas import SCHEMAS
 from pipelines.lineage.chain import Teller
 from pipelines.lineage.origin import Origin
+from pipelines.lineage.reached import reached
 from pipelines.lineage.reading import Reader
-from pipelines.lineage.trained import models, translators
+from pipelines.lineage.trained import models, normals, translators
 from resources.arrays import encode
 from resources.manifests import (
     Place,
@@ -27,8 +28,8 @@ from resources.stage_run import MUST_RETRAIN
 from resources.tombstones import withdrawn_manifests
 from tests.lineage.made_up import MadeUp
 
-# Patients: the reference lung's own, one who trained, one who was tested.
-REFERENCE, TRAINED, TESTED = 0, 3, 17
+# Patients: the reference lung's own, one who trained, one who was tested, one whose maps are those of a normal.
+REFERENCE, TRAINED, TESTED, VALIDATED = 0, 3, 17, 14
 LENT = ("reference_lung", "registration_model", "translator")
 DECIDED = "evaluation"
 
@@ -134,6 +135,42 @@ def test_a_withdrawn_reference_is_taken_from_those_who_borrow_it(lent: MadeUp, i
     marked = forget(lent, instance, REFERENCE)
     assert pointer(lent.store, "reference_lung") is None
     assert {"reference_lung@made", "reference_lung@other"} <= marked
+
+
+def with_normal_maps(made: MadeUp, index: int) -> None:
+    """Maps of what is usual in two frames, both of one radiograph and a stranger; the other cohort borrows them."""
+    rows = []
+    for arm, keys in (
+        ("it_dpr/pca", [made.key("registered_radiographs", index)]),
+        ("none/pca", [made.key(stage, index) for stage in ("radiographs", "lung_masks")]),
+    ):
+        alignment = arm.partition("/")[0]
+        names = np.frombuffer(bytes.fromhex(fingerprint(keys) + "0" * 32), np.uint8).reshape(-1, 16)
+        stored = made.stored_row(Place("normal_maps", "made"), made.key("normal_maps", arm), {"fitted_on": names})
+        rows.append({"arm": arm, "alignment": alignment, "method": "pca", "seed": 0, **stored})
+    for cohort, lender in (("made", ""), ("other", "made")):
+        schema = SCHEMAS["normal_maps"]
+        mine = [{name: {**row, "borrowed_from": lender}.get(name) for name in schema.names} for row in rows]
+        table = pa.Table.from_pylist(mine, schema)
+        publish(made.store, Place("normal_maps", cohort), table, {"stage": "normal_maps", "parents": {}})
+
+
+def test_lineage_names_the_normal_maps_that_a_radiograph_is_in(made: MadeUp) -> None:
+    with_normal_maps(made, VALIDATED)
+    teller = Teller(Reader(made.store))
+
+    def told(index: int, cohort: str = "made") -> list[str]:
+        origin = Origin({made.shard(index): frozenset({made.name(index)})})
+        return [item.why for item in normals(teller, origin, cohort)]
+
+    assert told(VALIDATED) == [
+        *("it_dpr/pca seed 0, 1 of these radiographs are in it", "other borrows it"),
+        *("none/pca seed 0, 1 of these radiographs are in it", "other borrows it"),
+    ]
+    assert told(TRAINED) == []
+    assert told(VALIDATED, "other") == []
+    kinds = [item.kind for item in reached(teller, Origin({made.shard(VALIDATED): frozenset({made.name(VALIDATED)})}))]
+    assert kinds.count("normal maps") == 4
 
 
 def test_lineage_names_who_borrows_and_takes_no_borrower_for_trained(lent: MadeUp) -> None:

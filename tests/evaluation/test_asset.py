@@ -1,0 +1,114 @@
+"""The stage itself on made-up maps: what is drawn again, and what its check says where there is nothing to judge."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+import pytest
+
+from assets.evaluation import asset
+from assets.evaluation.asset import evaluation
+from assets.tables import ANOMALY_MAPS, SHORTCUTS
+from resources.manifests import Place, publish
+from resources.stage_run import Store
+from tests.pairing.made_up import MadeUp, person
+from tests.scoring.made_up_arms import Scored
+
+Row = dict[str, Any]
+COUNTS = dict.fromkeys(("ok", "needs_review", "rejected", "failed"), 0) | {
+    "created_at": "2026-01-02",
+    "seconds": 1,
+    "version": "1",
+}
+
+
+@pytest.fixture
+def scored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scored:
+    people = [person(number) | {"split": "test" if number % 4 < 2 else "validation"} for number in range(24)]
+    found = Scored(MadeUp(tmp_path / "store", people).use(monkeypatch))
+    found.publish()
+    store = found.cohort.store
+    for path in store.find("stages"):
+        if path.endswith("CURRENT.json"):
+            store.write(path, json.dumps({**json.loads(store.read(path)), **COUNTS}).encode())
+    maps(found)
+    shortcuts(found, [{"name": "border", "strength": 0.6, "auc": 0.6, "positives": 5, "negatives": 5}])
+    return found
+
+
+def maps(scored: Scored, labelled: bool = True) -> None:
+    """Scores that tell the classes apart, and no pixels."""
+    for shard in scored.cohort.shards:
+        rows: list[Row] = []
+        for number, each in enumerate(scored.cohort.people):
+            score = number / 100 + (each["domain"] == "abnormal")
+            told = {name: each[name] for name in ("radiograph_id", "patient", "label", "split", "domain")}
+            told |= {} if labelled else {"domain": "other"}
+            named = {"arm": "none/pca", "alignment": "none", "method": "pca", "seed": 0}
+            values = {name: score for name in ANOMALY_MAPS.names if name.startswith("score_")}
+            rows.append({**told, **named, **values, "key": f"{number}", "status": "ok", "reason": ""})
+        mine = rows if shard == scored.cohort.shards[0] else []
+        put(scored, "anomaly_maps", shard, mine, ANOMALY_MAPS)
+
+
+def shortcuts(scored: Scored, rows: list[Row]) -> None:
+    named = {"kind": "plain", "status": "ok", "reason": "", "key": "k", "crossfitted": False}
+    put(scored, "shortcut_audit", scored.cohort.cohort, [{**named, **row} for row in rows], SHORTCUTS)
+
+
+def put(scored: Scored, stage: str, partition: str, rows: list[Row], schema: pa.Schema) -> None:
+    table = pa.Table.from_pylist([{name: row.get(name) for name in schema.names} for row in rows], schema=schema)
+    publish(scored.cohort.store, Place(stage, partition), table, {"parents": {}, "settings": {}, **COUNTS})
+
+
+def checked(scored: Scored, **config: Any) -> dg.AssetCheckEvaluation:  # noqa: ANN401 (settings)
+    result = dg.materialize(
+        [evaluation],
+        partition_key=scored.cohort.cohort,
+        resources={"store": Store(root=str(scored.cohort.root))},
+        run_config={"ops": {"evaluation": {"config": config}}},
+    )
+    (found,) = result.get_asset_check_evaluations()
+    return found
+
+
+def test_figures_are_drawn_again_only_where_something_has_changed(
+    scored: Scored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[int] = []
+    real = asset._figures
+
+    def counted(*given: Any) -> dict[str, bytes]:  # noqa: ANN401 (passed on)
+        drawn.append(1)
+        return real(*given)
+
+    monkeypatch.setattr(asset, "_figures", counted)
+    checked(scored)
+    checked(scored)
+    assert len(drawn) == 1
+    checked(scored, specificity=0.8)
+    assert len(drawn) == 2
+    shortcuts(scored, [])
+    checked(scored, specificity=0.8)
+    assert len(drawn) == 3
+
+
+def test_the_check_compares_the_best_arm_with_the_strongest_shortcut(scored: Scored) -> None:
+    for strength, passed in ((0.6, True), (1.0, False)):
+        shortcuts(scored, [{"name": "border", "strength": strength, "auc": strength, "positives": 5, "negatives": 5}])
+        found = checked(scored)
+        assert found.passed is passed
+        assert "note" not in found.metadata
+
+
+def test_the_check_judges_nothing_without_an_area_or_a_shortcut(scored: Scored) -> None:
+    shortcuts(scored, [])
+    found = checked(scored)
+    assert found.passed
+    assert found.metadata["note"].value == "not judged: no shortcut is defined"
+    maps(scored, labelled=False)
+    found = checked(scored)
+    assert found.passed
+    assert found.metadata["note"].value == "not judged: no arm has an area on test patients"
