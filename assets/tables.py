@@ -344,6 +344,15 @@ LOCALISED = (
     "dice_oracle",
 )
 
+# What the surest region tells, see LOCALISATION.
+_OVERLAPS = [
+    ("iou", pa.list_(pa.float64())),
+    ("iobb", pa.list_(pa.float64())),
+    ("iou_by_share", pa.list_(pa.list_(pa.float64()))),
+]
+BY_SIGMA = ("surest", *(name for name, _ in _OVERLAPS))
+"""Columns that depend on how wide the map is smoothed before its surest region is looked for."""
+
 # One row a radiograph whose findings are drawn, or normal radiograph, and arm; the arms `chance/...` see no disease,
 # and their seed counts draws. Boxes and detections are in pixels of the source file (width x height), by their edges:
 # x = 10, width = 5 covers the columns 10 to 14.
@@ -367,12 +376,13 @@ LOCALISATION = pa.schema(
         ("surest", DETECTION),
         # What exceeds the threshold, highest score first.
         ("detections", pa.list_(DETECTION)),
-        # Of each box: overlap with the surest region, with the best detection, share of the surest region in the box.
-        ("iou", pa.list_(pa.float64())),
+        # Of each box: overlap with the best detection.
         ("iou_any", pa.list_(pa.float64())),
-        ("iobb", pa.list_(pa.float64())),
-        # Of each box: overlap with the surest region as the map is cut ever higher, see `measured.SHARES`.
-        ("iou_by_share", pa.list_(pa.list_(pa.float64()))),
+        # Of each box: overlap with the surest region, share of the surest region in the box, and that overlap as the
+        # map is cut ever higher, see `measured.SHARES`.
+        *_OVERLAPS,
+        # The surest region and its overlaps by width of the smoothing, first those above; null for a normal radiograph.
+        ("by_sigma", pa.list_(pa.struct([("sigma", pa.float64()), ("surest", DETECTION), *_OVERLAPS]))),
         *((name, pa.float64()) for name in LOCALISED),
         # Width of the Gaussian that makes noise as smooth as the map, pixels at 256.
         ("smoothness", pa.float64()),
@@ -404,6 +414,8 @@ LOCALISATION_SUMMARY = pa.schema(
             for chance in CHANCES
             for suffix in ("", "_difference", "_difference_low", "_difference_high")
         ),
+        # Width of the smoothing that `cl_10`, `iobb_10` and the like were measured at, pixels at 256.
+        ("surest_sigma", pa.float64()),
         # Width of the random maps that the arm is compared with, pixels at 256.
         ("random_sigma", pa.float64()),
         *_ROW,

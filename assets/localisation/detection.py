@@ -38,7 +38,8 @@ def detect(
     standing_out = smoothed >= max(settings.relative_threshold * highest, threshold or 0.0)
     count, labels, stats, _ = cv2.connectedComponentsWithStats((standing_out & lungs).astype(np.uint8), connectivity=8)
     areas = np.asarray(stats[:, cv2.CC_STAT_AREA], dtype=np.float64)
-    sums = np.bincount(labels.ravel(), np.asarray(anomaly_map, dtype=np.float64).ravel(), count)
+    # Only regions are summed: of a map that is cut high the rest is nearly all of it.
+    sums = np.bincount(labels[labels > 0], anomaly_map[labels > 0], count)
     scores = sums / np.sqrt(areas) * REFERENCE_SIDE / max(anomaly_map.shape)
     regions = np.concatenate([np.asarray(stats[:, :4], dtype=np.float64), scores[:, None]], axis=1)
     # Region 0 is what does not stand out.

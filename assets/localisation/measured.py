@@ -13,6 +13,7 @@ from assets.localisation.settings import LocalisationSettings
 from assets.localisation.smoothness import smoothness
 from assets.localisation.truth import Truth
 from assets.scoring.anomaly_map import smooth_in_lung
+from assets.tables import BY_SIGMA
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
@@ -35,7 +36,8 @@ def measure(
         settings: of the stage.
 
     Returns:
-        `surest` as (0 or 1, 5) and `detections` as (K, 5) in canvas px, the rest as plain numbers and lists.
+        `surest`, here and in `by_sigma`, as (0 or 1, 5) and `detections` as (K, 5) in canvas px, the rest as plain
+        numbers and lists.
 
     Raises:
         ValueError: the map is not finite, or there is no lung pixel.
@@ -44,13 +46,11 @@ def measure(
         raise ValueError("the anomaly map holds values that are not finite; score the radiograph again")
     smoothed = smooth_in_lung(anomaly_map, lungs, settings.detection_sigma)
     found = detect(anomaly_map, smoothed, lungs, threshold, settings)
-    # Asked where, not whether: silence must not count as a wrong answer that a guess never gives.
-    surest = detect(anomaly_map, smoothed, lungs, None, settings)[:1]
     columns = {
         "truth": truth.source,
         "boxes_left_out": truth.left_out,
         "threshold": threshold,
-        "surest": surest,
+        "surest": _surest(anomaly_map, smoothed, lungs, settings),
         "detections": found,
         "smoothness": smoothness(anomaly_map, lungs),
     }
@@ -58,18 +58,32 @@ def measure(
         columns["dice"] = dice(smoothed >= threshold, truth.target if truth.lesion is None else truth.lesion, lungs)
     if truth.source == "normal":
         return columns
-    steadiness = {"iou_by_share": _by_share(anomaly_map, smoothed, truth.boxes, lungs, settings)}
-    overlaps = {**_overlaps(truth.boxes, surest, found), **steadiness}
-    return {**columns, **overlaps, **_pointed(anomaly_map, truth, lungs, settings)}
+    columns["iou_any"] = iou(truth.boxes, found[:, :4]).max(axis=1, initial=0).tolist()
+    by_sigma = [_asked_where(anomaly_map, smoothed, truth.boxes, lungs, settings)]
+    for sigma in settings.surest_sigmas:
+        wider = settings.model_copy(update={"detection_sigma": sigma})
+        by_sigma.append(_asked_where(anomaly_map, smooth_in_lung(anomaly_map, lungs, sigma), truth.boxes, lungs, wider))
+    first = {name: by_sigma[0][name] for name in BY_SIGMA}
+    return {**columns, **first, "by_sigma": by_sigma, **_pointed(anomaly_map, truth, lungs, settings)}
 
 
-def _overlaps(boxes: F64, surest: F64, found: F64) -> dict[str, list[float]]:
-    """Of each box: overlap with the surest region, with the best detection, and how much of the surest lies in it."""
+def _surest(anomaly_map: F32, smoothed: F32, lungs: Mask, settings: LocalisationSettings) -> F64:
+    """Asked where, not whether: silence must not count as a wrong answer that a guess never gives."""
+    return detect(anomaly_map, smoothed, lungs, None, settings)[:1]
+
+
+def _asked_where(
+    anomaly_map: F32, smoothed: F32, boxes: F64, lungs: Mask, settings: LocalisationSettings
+) -> dict[str, Any]:
+    """The surest region at a smoothing; of each box, its overlap with it and how much of the surest lies in it."""
+    surest = _surest(anomaly_map, smoothed, lungs, settings)
     nothing = [0.0] * len(boxes)
     return {
+        "sigma": settings.detection_sigma,
+        "surest": surest,
         "iou": iou(boxes, surest[:, :4])[:, 0].tolist() if len(surest) else nothing,
-        "iou_any": iou(boxes, found[:, :4]).max(axis=1).tolist() if len(found) else nothing,
         "iobb": over_second(boxes, surest[:, :4])[:, 0].tolist() if len(surest) else nothing,
+        "iou_by_share": _by_share(anomaly_map, smoothed, boxes, lungs, settings),
     }
 
 
@@ -80,7 +94,7 @@ def _by_share(
     columns = []
     for share in SHARES:
         chosen = settings.model_copy(update={"relative_threshold": share})
-        surest = detect(anomaly_map, smoothed, lungs, None, chosen)[:1]
+        surest = _surest(anomaly_map, smoothed, lungs, chosen)
         columns.append(iou(boxes, surest[:, :4])[:, 0] if len(surest) else np.zeros(len(boxes)))
     rows: list[list[float]] = np.stack(columns, axis=1).tolist()
     return rows

@@ -64,7 +64,7 @@ def in_source_pixels(columns: dict[str, Any], boxes: F64, radiograph: Row) -> di
         radiograph: its row, with size, scale and offset.
     """
     canvas = canvas_of(radiograph)
-    surest, found = (detections_in_source(columns[name], radiograph) for name in ("surest", "detections"))
+    by_sigma = columns.get("by_sigma")
     return {
         **columns,
         "width": radiograph["width"],
@@ -73,9 +73,15 @@ def in_source_pixels(columns: dict[str, Any], boxes: F64, radiograph: Row) -> di
             {**_named(box), "kind": kind}
             for box, kind in zip(restore_boxes(boxes, canvas), _kinds(columns["truth"], boxes, radiograph), strict=True)
         ],
-        "surest": surest[0] if surest else None,
-        "detections": found,
+        "surest": _first_in_source(columns["surest"], radiograph),
+        "detections": detections_in_source(columns["detections"], radiograph),
+        "by_sigma": by_sigma
+        and [{**each, "surest": _first_in_source(each["surest"], radiograph)} for each in by_sigma],
     }
+
+
+def _first_in_source(found: F64, radiograph: Row) -> Row | None:
+    return next(iter(detections_in_source(found, radiograph)), None)
 
 
 def detections_in_source(found: F64, radiograph: Row) -> list[Row]:

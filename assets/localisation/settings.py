@@ -20,6 +20,11 @@ class LocalisationSettings(BaseModel):
         description="which maps: as scored, their positive part, or either in spreads above validation normals",
     )
     detection_sigma: float = Field(default=2.0, ge=0, description="Gaussian sigma before detection, pixels at 256")
+    surest_sigmas: list[float] = Field(
+        default=[8.0, 16.0],
+        max_length=8,
+        description="further widths that the surest region is looked for with; validation chooses one for each method",
+    )
     relative_threshold: float = Field(
         default=0.5, gt=0, lt=1, description="share of a map's own maximum below which nothing is detected"
     )
@@ -42,7 +47,7 @@ class LocalisationSettings(BaseModel):
     )
     random_draws: int = Field(default=3, ge=1, le=100, description="random maps a radiograph and width")
 
-    @field_validator("random_sigmas")
+    @field_validator("random_sigmas", "surest_sigmas")
     @classmethod
     def _are_widths(cls, given: list[float]) -> list[float]:
         if len(set(given)) < len(given) or not all(0 < sigma <= 64 for sigma in given):

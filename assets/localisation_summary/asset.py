@@ -1,6 +1,6 @@
 """Summary of localisation: every arm of a cohort with intervals, beside guesses, and its worst misses."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import dagster as dg
 import pyarrow as pa
@@ -9,6 +9,7 @@ from assets.localisation.asset_pictures import Drawn
 from assets.localisation.settings import LocalisationSettings
 from assets.localisation_summary.preview import froc_chart, localisation_chart
 from assets.localisation_summary.settings import SummarySettings
+from assets.localisation_summary.smoothing import at_chosen_sigma
 from assets.localisation_summary.summary import GUESS, counted_rows, summary_rows
 from assets.localisation_summary.verdict import above_guesses
 from assets.localisation_summary.worst import worst_misses
@@ -24,10 +25,14 @@ from resources.stage_config import config_schema
 from resources.stage_run import StageRun, Store, stage_run, upstream_settings
 from resources.unchanged import unchanged
 
-VERSION = "2"
+VERSION = "3"
 SHOWN = ("pointing", "cl_10", "energy", "ap_10", "froc_1", "aupro", "dice")
 KINDS = {"arm": "string", "seed": "int", "measure": "string"} | dict.fromkeys(
-    ("value", "low", "high", "centre", "centre_difference_low", "heatmap", "heatmap_difference_low", "random"), "float"
+    (
+        *("value", "low", "high", "surest_sigma"),
+        *("centre", "centre_difference_low", "heatmap", "heatmap_difference_low", "random"),
+    ),
+    "float",
 )
 
 
@@ -58,8 +63,8 @@ def localisation_summary(context: dg.AssetExecutionContext, store: Store) -> dg.
     """Boxes localised, pointing game, free-response curve and pixel measures of every arm on test radiographs."""
     with stage_run(context, store, VERSION) as run:
         settings = run.settings(SummarySettings)
-        measured = run.table("localisation")
-        done = unchanged(run, LOCALISATION_SUMMARY) or _done(run, measured, settings)
+        measured, sigmas = at_chosen_sigma(run.table("localisation"))
+        done = unchanged(run, LOCALISATION_SUMMARY) or _done(run, measured, sigmas, settings)
         rows: list[Row] = done.rows
         arms = [row for row in rows if not row["arm"].startswith(GUESS)]
         metadata = {"arms": table([_rounded(row) for row in arms if row["measure"] in SHOWN], KINDS)}
@@ -73,8 +78,8 @@ def localisation_summary(context: dg.AssetExecutionContext, store: Store) -> dg.
         return run.finish(done, LOCALISATION_SUMMARY, metadata, _pictures(run, rows, measured), [check])
 
 
-def _done(run: StageRun, measured: pa.Table, settings: SummarySettings) -> Refreshed:
-    found = summary_rows(measured, settings)
+def _done(run: StageRun, measured: pa.Table, sigmas: Mapping[str, float], settings: SummarySettings) -> Refreshed:
+    found = [{**row, "surest_sigma": sigmas.get(row["method"])} for row in summary_rows(measured, settings)]
     status = {"status": "ok", "reason": "", "artifact": "", "artifact_digest": ""}
     rows = [{**row, "key": fingerprint([run.version, row]), **status} for row in found]
     known = run.known_keys()

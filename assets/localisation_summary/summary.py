@@ -43,9 +43,9 @@ class Guesses:
         return {**self.fixed, "random": self.random[nearest][0]}, nearest
 
 
-def counted_rows(rows: pa.Table) -> pa.Table:
-    """Usable test rows of normal radiographs and of findings: abnormal ones, or any where no abnormal one is drawn."""
-    tested = rows.filter(pc.and_(pc.equal(rows["status"], "ok"), pc.equal(rows["split"], "test")))
+def counted_rows(rows: pa.Table, split: str = "test") -> pa.Table:
+    """Usable rows of normal radiographs and of findings: abnormal ones, or any where no abnormal one is drawn."""
+    tested = rows.filter(pc.and_(pc.equal(rows["status"], "ok"), pc.equal(rows["split"], split)))
     drawn = pc.not_equal(tested["truth"], "normal")
     abnormal = pc.and_(drawn, pc.equal(tested["domain"], "abnormal"))
     wanted = abnormal if pc.any(abnormal).as_py() else drawn

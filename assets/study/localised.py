@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from assets.localisation_summary.resampling import mean_of
 from assets.localisation_summary.settings import SummarySettings
+from assets.localisation_summary.smoothing import at_chosen_sigma
 from assets.localisation_summary.summary import GUESS, RANDOM, Measured, Name, arm_rows, measured_arms
 from assets.study.entries import ALL, Entry
 from assets.study.member import Member
@@ -48,7 +49,12 @@ def localised(members: Sequence[Member], settings: SummarySettings) -> Localised
         members: fold cohorts of the protocol.
         settings: intervals and resamples.
     """
-    tables = {each.cohort: each.localised for each in members if each.localised is not None and len(each.localised)}
+    tables = {
+        # By the fold's own validation patients: they are tested in other folds.
+        each.cohort: at_chosen_sigma(each.localised)[0]
+        for each in members
+        if each.localised is not None and len(each.localised)
+    }
     if not tables:
         return Localised()
     names = {cohort: _names(table) for cohort, table in tables.items()}

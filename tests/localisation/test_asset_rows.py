@@ -8,7 +8,7 @@ from assets.localisation.asset_guesses import training_heat
 from assets.localisation.asset_pictures import pictures
 from assets.localisation.asset_rows import localised_tasks
 from assets.localisation.settings import LocalisationSettings
-from assets.tables import LOCALISATION, TRANSLATOR
+from assets.tables import BY_SIGMA, LOCALISATION, TRANSLATOR
 from resources.manifests import Place, publish, require_current
 from tests.localisation.made_up import ARMS, COHORT, FEW, SIDE, SUBJECTS, MadeUp, Row
 
@@ -43,6 +43,20 @@ def test_a_map_of_the_lesion_points_at_it_in_every_frame(made: MadeUp, arm: str)
         assert row["threshold"] == 0.25
     assert rows[0, arm, 0]["detections"] == []
     assert rows[0, arm, 0]["dice"] == 1.0
+
+
+@pytest.mark.parametrize("arm", [*ARMS, "chance/centre"])
+def test_the_surest_region_is_known_at_every_width(made: MadeUp, arm: str) -> None:
+    made.radiograph(1).update({"width": 2 * SIDE, "height": 2 * SIDE, "scale_x": 0.5, "scale_y": 0.5})
+    made.radiograph(1).update({"offset_x": -0.25, "offset_y": -0.25})
+    rows, wide = (made.measured(FEW.model_copy(update={"detection_sigma": sigma})) for sigma in (2.0, 16.0))
+    row = rows[1, arm, 0]
+    assert [each["sigma"] for each in row["by_sigma"]] == [2.0, 8.0, 16.0]
+    for name in BY_SIGMA:
+        assert row["by_sigma"][0][name] == row[name]
+        assert row["by_sigma"][2][name] == wide[1, arm, 0][name]
+    assert row["surest"] != row["by_sigma"][2]["surest"]
+    assert rows[0, arm, 0].get("by_sigma") is None
 
 
 def test_guesses_know_no_threshold_and_draw_by_their_seed(made: MadeUp) -> None:
@@ -191,6 +205,7 @@ def test_keys_follow_what_a_row_is_made_from(made: MadeUp) -> None:
         ("smallest_share", 0.01),
         ("detections", 2),
         ("pointing_sigma", 0.0),
+        ("surest_sigmas", [4.0]),
     ],
 )
 def test_every_setting_of_a_measurement_is_in_its_key(made: MadeUp, setting: str, value: float) -> None:
