@@ -166,3 +166,20 @@ def test_columns_of_the_table_have_intervals_by_seed_and_means_over_seeds() -> N
 
 def test_cells_of_what_was_not_measured_are_empty() -> None:
     assert localisation_cells({}) == ("-",) * len(HEAD)
+
+
+def test_each_fold_looks_for_the_surest_region_as_its_own_validation_patients_prefer() -> None:
+    def fold(number: int, narrow: float, wide: float) -> Member:
+        overlaps = [
+            {"sigma": sigma, "iou": [hit], "iobb": [hit], "iou_by_share": [[hit] * 9]}
+            for sigma, hit in ((2.0, narrow), (8.0, wide))
+        ]
+        rows = [
+            {**row, "by_sigma": overlaps, "iou": [narrow], "split": "test" if place < 3 else "validation"}
+            for place, row in enumerate(drawn(number, "none/cut", [0.0] * 9))
+        ]
+        return member(rows, cohort=f"c-{number}")
+
+    found = localised([fold(0, 0.0, 1.0), fold(1, 1.0, 0.0)], SETTINGS).rows
+    assert value(list(found), "cl_10")["value"] == 1.0
+    assert value(list(found), "cl_10")["boxes"] == 6
