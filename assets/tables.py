@@ -501,6 +501,12 @@ EVALUATION = pa.schema(
         ("plateau_width", pa.float64()),
         ("mean_balanced_accuracy", pa.float64()),
         ("youden_loss", pa.float64()),
+        # Over resampled patients, the headline's on test only.
+        *(
+            (f"{measure}_{end}", pa.float64())
+            for measure in ("plateau_width", "mean_balanced_accuracy", "youden_loss")
+            for end in ("low", "high")
+        ),
         # Over radiographs instead of patients, the headline's on test only, null where each patient has one.
         ("image_auc", pa.float64()),
         ("image_auc_low", pa.float64()),

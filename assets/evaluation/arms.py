@@ -11,16 +11,17 @@ import pyarrow as pa
 from assets.evaluation.arm import score_result
 from assets.evaluation.bootstrap import clustered_interval
 from assets.evaluation.choice import Decisions, decide
-from assets.evaluation.comparison import paired_delong
+from assets.evaluation.comparison import paired_bootstrap, paired_delong
 from assets.evaluation.report_model import ArmComparison, ArmResult, ScoreResult
 from assets.evaluation.roc import Undefined
 from assets.evaluation.scored import ScoredArm, scored_arms
 from assets.evaluation.settings import EvaluationSettings
-from assets.evaluation.stability import Stability, operating, stability
+from assets.evaluation.stability import Stability, operating, stability, stability_intervals
 from assets.scoring.score import SCORE_NAMES
 
 SPLITS = ("validation", "test")
 PLAIN = "none"
+ENDS = ("low", "high")
 
 
 @dataclass(frozen=True)
@@ -70,21 +71,27 @@ def _told(found: Evaluated, arm: ScoredArm) -> list[str]:
 
 
 def arm_comparisons(found: Evaluated) -> list[ArmComparison]:
-    """Headline area of every aligned test arm minus that of the same method and seed unaligned, same patients."""
+    """Headline area of every aligned test arm minus that of the same method and seed unaligned, on what both scored."""
     plain = {(arm.method, arm.seed): arm for arm in found.test if arm.alignment == PLAIN}
     pairs = [(arm, plain.get((arm.method, arm.seed))) for arm in found.test if arm.alignment != PLAIN]
     return [_compared(found, arm, other) for arm, other in pairs if other is not None]
 
 
 def _compared(found: Evaluated, arm: ScoredArm, other: ScoredArm) -> ArmComparison:
-    first, second = (side.patients(found.headline(side.method)) for side in (arm, other))
-    if first.patients != second.patients:
-        return ArmComparison(arm.name, other.name, None, "the two arms were not scored on the same patients")
+    shared = np.intersect1d(arm.ids, other.ids)
+    first, second = (side.patients_on(found.headline(side.method), shared) for side in (arm, other))
+    abnormals = int(np.count_nonzero(first.labels))
+    counts = (len(first.labels) - abnormals, abnormals)
+    settings = found.settings
     try:
-        paired = paired_delong(first.scores, second.scores, first.labels, found.settings.confidence)
-        return ArmComparison(arm.name, other.name, paired)
+        paired = paired_delong(first.scores, second.scores, first.labels, settings.confidence)
+        rng = np.random.default_rng(settings.bootstrap_seed)
+        sampled = paired_bootstrap(
+            first.scores, second.scores, first.labels, settings.resamples, rng, settings.confidence
+        )
+        return ArmComparison(arm.name, other.name, paired, "", sampled, *counts)
     except Undefined as undefined:
-        return ArmComparison(arm.name, other.name, None, str(undefined))
+        return ArmComparison(arm.name, other.name, None, str(undefined), None, *counts)
 
 
 def evaluation_rows(found: Evaluated) -> list[dict[str, Any]]:
@@ -121,7 +128,9 @@ def _row(
         **_at_threshold(found, arm, decided_on, result.score),
         **arm.lesions,
     }
-    row |= _by_image(found, arm, row) if split == "test" else {}
+    if split == "test":
+        row |= _by_image(found, arm, row)
+        row |= _stability_intervals(found, arm, decided_on, result.score) if row["headline"] else {}
     key = sha256(repr(row).encode()).hexdigest()[:32]
     status = {"status": "ok" if result.auc else "rejected", "reason": result.reason}
     return {**row, **status, "key": key, "artifact": "", "artifact_digest": ""}
@@ -139,6 +148,18 @@ def _at_threshold(found: Evaluated, arm: ScoredArm, decided_on: ScoredArm | None
         "balanced_accuracy": point.balanced_accuracy,
         **asdict(Stability() if known is None else stability(known, tested)),
     }
+
+
+def _stability_intervals(
+    found: Evaluated, arm: ScoredArm, decided_on: ScoredArm | None, score: str
+) -> dict[str, float | None]:
+    if decided_on is None:
+        return {}
+    sides = [(side.scores(score), side.groups.labels) for side in (decided_on, arm)]
+    settings = found.settings
+    rng = np.random.default_rng(settings.bootstrap_seed)
+    ends = stability_intervals(sides[0], sides[1], settings.resamples, settings.confidence, rng)
+    return {f"{name}_{end}": value for name, pair in ends.items() for end, value in zip(ENDS, pair, strict=True)}
 
 
 def _by_image(found: Evaluated, arm: ScoredArm, row: dict[str, Any]) -> dict[str, Any]:

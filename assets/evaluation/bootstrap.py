@@ -55,7 +55,7 @@ def bootstrap_areas(scores: npt.ArrayLike, labels: npt.ArrayLike, resamples: int
         groups.append(np.unique(values, return_inverse=True)[1])
     areas = np.empty((resamples, len(rows)))
     for resample in range(resamples):
-        abnormal, normal = _draw(truth, rng)
+        abnormal, normal = draw(truth, rng)
         for model, group in enumerate(groups):
             size = int(group.max()) + 1
             areas[resample, model] = _area(
@@ -108,7 +108,7 @@ def clustered_interval(
     owner[groups.order] = np.repeat(np.arange(len(groups.starts)), np.diff(np.append(groups.starts, len(values))))
     areas = np.empty(resamples)
     for resample in range(resamples):
-        drawn = np.bincount(np.concatenate(_draw(groups.labels, rng)), minlength=len(groups.starts))[owner]
+        drawn = np.bincount(np.concatenate(draw(groups.labels, rng)), minlength=len(groups.starts))[owner]
         areas[resample] = _area(*(np.bincount(level, drawn * side) for side in (truth, ~truth)))
     return (auc(values, truth).area, *percentile_interval(areas, confidence))
 
@@ -137,14 +137,15 @@ def roc_band(
     grid = np.linspace(0, 1, points)
     rates = np.empty((resamples, points))
     for resample in range(resamples):
-        abnormal, normal = _draw(truth, rng)
+        abnormal, normal = draw(truth, rng)
         rates[resample] = np.interp(grid, _rate(group[normal], size), _rate(group[abnormal], size))
     tail = (1 - confidence) / 2
     low, high = np.quantile(rates, [tail, 1 - tail], axis=0)
     return RocBand(grid, low, high)
 
 
-def _draw(truth: Labels, rng: np.random.Generator) -> tuple[Counts, Counts]:
+def draw(truth: Labels, rng: np.random.Generator) -> tuple[Counts, Counts]:
+    """Rows of a stratified resample: abnormal ones, then normal ones, each drawn with replacement to its number."""
     abnormal, normal = np.flatnonzero(truth), np.flatnonzero(~truth)
     return rng.choice(abnormal, abnormal.size), rng.choice(normal, normal.size)
 

@@ -92,6 +92,16 @@ def number(value: float | None, digits: int = 3) -> str:
     return MISSING if value is None else f"{value:.{digits}f}"
 
 
+def bounded(value: float | None, low: float | None, high: float | None, *, signed: bool = False) -> str:
+    """A value with its interval where it has one, `-` where there is none."""
+    sign = "+" if signed else ""
+    if value is None:
+        return MISSING
+    if low is None or high is None:
+        return f"{value:{sign}.3f}"
+    return f"{value:{sign}.3f} [{low:{sign}.3f}, {high:{sign}.3f}]"
+
+
 def percent(share: float) -> str:
     """A share in [0, 1] as `95 %`."""
     return f"{100 * share:g} %"

@@ -2,9 +2,22 @@
 
 from html import escape
 
-from assets.evaluation.html import MISSING, document, gallery, heading, number, p_value, percent, provenance, section
+from assets.evaluation.comparison import Comparison
+from assets.evaluation.html import (
+    MISSING,
+    bounded,
+    document,
+    gallery,
+    heading,
+    number,
+    p_value,
+    percent,
+    provenance,
+    section,
+)
 from assets.evaluation.html import table as html_table
 from assets.evaluation.report_model import ArmResult, Report, ScoreResult, ShortcutResult
+from assets.evaluation.report_rows import STABILITY
 
 NOT_ABOVE = " ≤ shortcut"
 
@@ -116,17 +129,8 @@ def _threshold_table(report: Report) -> str:
             item.arm,
             item.score,
             number(item.threshold, 4),
-            *(
-                number(value)
-                for value in (
-                    item.sensitivity,
-                    item.specificity,
-                    item.balanced_accuracy,
-                    item.plateau_width,
-                    item.mean_balanced_accuracy,
-                    item.youden_loss,
-                )
-            ),
+            *(number(value) for value in (item.sensitivity, item.specificity, item.balanced_accuracy)),
+            *(bounded(getattr(item, name), *item.intervals.get(name, (None, None))) for name in STABILITY),
         )
         for item in report.thresholds
     ]
@@ -135,7 +139,7 @@ def _threshold_table(report: Report) -> str:
         f"<p>The threshold is the smallest that {percent(report.specificity)} of the validation normals do not "
         "exceed; the rest is of test patients. Plateau: width of the thresholds within 95 % of the best Youden index, "
         "in interquartile ranges of the validation normals. Youden loss: what the best threshold of validation gives "
-        "away.</p>" + table
+        f"away. Intervals ({percent(report.confidence)}) are of resampled validation and test patients.</p>" + table
     )
 
 
@@ -162,29 +166,47 @@ def _shortcut_table(report: Report) -> str:
             shortcut.kind,
             str(shortcut.auc) if shortcut.auc else f"undefined: {shortcut.reason}",
             number(shortcut.strength),
+            f"{shortcut.auc.negatives} / {shortcut.auc.positives}" if shortcut.auc else MISSING,
         )
         for shortcut in report.shortcuts
     ]
     head = ("shortcut", "kind", f"AUC [{percent(report.confidence)}]", "as a model would use it")
-    table = html_table(head, rows, text=2)
+    table = html_table((*head, "normal / abnormal"), rows, text=2)
     return table and (
-        "<p>What sees no disease, on the test patients. An arm that does not clearly exceed these may have read "
-        "them.</p>" + table
+        "<p>What sees no disease, on the test patients of whom it is known; of a large cohort, on a part. An arm that "
+        "does not clearly exceed these may have read them.</p>" + table
     )
 
 
 def _comparison_table(report: Report) -> str:
-    rows = []
-    for pair in report.comparisons:
-        if pair.comparison is None:
-            rows.append((pair.first, pair.second, f"undefined: {pair.reason}", MISSING))
-            continue
-        found = pair.comparison
-        difference = f"{found.difference:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
-        rows.append((pair.first, pair.second, difference, p_value(found.p_value)))
-    head = ("first", "second", f"difference of AUC [{percent(report.confidence)}]", "p")
+    rows = [
+        (
+            pair.first,
+            pair.second,
+            _difference(pair.comparison) if pair.comparison else f"undefined: {pair.reason}",
+            _difference(pair.sampled) if pair.sampled else MISSING,
+            p_value(pair.comparison.p_value) if pair.comparison else MISSING,
+            f"{number(pair.normals, 0)} / {number(pair.abnormals, 0)}",
+        )
+        for pair in report.comparisons
+    ]
+    head = (
+        "first",
+        "second",
+        f"difference of AUC [{percent(report.confidence)}]",
+        "bootstrap",
+        "p",
+        "normal / abnormal",
+    )
     table = html_table(head, rows, text=2)
-    return table and ("<p>On the same patients; the variance of training is not in these intervals.</p>" + table)
+    return table and (
+        "<p>On the radiographs that both have scored, by DeLong's variance and by resampled patients; the variance of "
+        "training is not in these intervals.</p>" + table
+    )
+
+
+def _difference(found: Comparison) -> str:
+    return bounded(found.difference, found.low, found.high, signed=True)
 
 
 def _stage_table(report: Report) -> str:

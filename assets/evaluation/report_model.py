@@ -81,17 +81,33 @@ class ShortcutResult:
 
 @dataclass(frozen=True)
 class ArmComparison:
-    """Difference of two arms' areas on the same patients; `comparison` is None, with a reason, where undefined."""
+    """Difference of two arms' areas on what both have scored.
+
+    Attributes:
+        first: an arm's name.
+        second: another's.
+        comparison: None, with a reason, where undefined.
+        reason: empty, or why.
+        sampled: the same difference with the bootstrap's interval.
+        normals: normal patients of whom both have scored the same radiographs.
+        abnormals: abnormal ones.
+    """
 
     first: str
     second: str
     comparison: Comparison | None
     reason: str = ""
+    sampled: Comparison | None = None
+    normals: int | None = None
+    abnormals: int | None = None
 
 
 @dataclass(frozen=True)
 class ThresholdResult:
-    """What the threshold of validation does to test patients, and how much hangs on it (see `stability`)."""
+    """What the threshold of validation does to test patients, and how much hangs on it (see `stability`).
+
+    `intervals` are of the last three, by name; None where not told.
+    """
 
     arm: str
     score: str
@@ -102,6 +118,7 @@ class ThresholdResult:
     plateau_width: float | None
     mean_balanced_accuracy: float | None
     youden_loss: float | None
+    intervals: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from assets.evaluation.report_model import ShortcutResult, ThresholdResult
 from assets.evaluation.roc import Auc, Interval
 
 Row = Mapping[str, Any]
+STABILITY = ("plateau_width", "mean_balanced_accuracy", "youden_loss")
 
 
 def shortcut_results(rows: Iterable[Row]) -> tuple[ShortcutResult, ...]:
@@ -28,6 +29,7 @@ def threshold_results(rows: Iterable[Row]) -> tuple[ThresholdResult, ...]:
             row["plateau_width"],
             row["mean_balanced_accuracy"],
             row["youden_loss"],
+            {name: (row.get(f"{name}_low"), row.get(f"{name}_high")) for name in STABILITY},
         )
         for row in rows
         if row["headline"] and row["split"] == "test"

@@ -9,10 +9,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from assets.evaluation.patients import How, PatientGroups, PatientScores, patient_groups
+from assets.evaluation.patients import How, PatientGroups, PatientScores, by_patient, patient_groups
 from assets.scoring.score import SCORE_NAMES
 
 F64 = npt.NDArray[np.float64]
+Names = npt.NDArray[np.str_]
 ARM = ("alignment", "method", "seed")
 LESIONS = ("lesion_auc", "lesion_ap")
 # What is read of the anomaly maps' manifest; its identifiers only order the rows.
@@ -28,7 +29,9 @@ class ScoredArm:
         alignment: such as `it_dpr`.
         method: such as `cyclegan`.
         seed: of the training.
-        groups: K radiographs by patient.
+        ids: (K,) radiographs, sorted.
+        owners: (K,) the patient of each.
+        groups: the radiographs by patient.
         labels: (K,) true is abnormal.
         raw: (K,) float64 by the score's name, NaN where it was not measured.
         how: a patient's score is the highest or the mean of its radiographs'.
@@ -38,6 +41,8 @@ class ScoredArm:
     alignment: str
     method: str
     seed: int
+    ids: Names
+    owners: Names
     groups: PatientGroups
     labels: npt.NDArray[np.bool_]
     raw: Mapping[str, F64]
@@ -65,6 +70,11 @@ class ScoredArm:
     def patients(self, score: str) -> PatientScores:
         """One score of the patients with their labels."""
         return PatientScores(self.groups.patients, self.scores(score), self.groups.labels)
+
+    def patients_on(self, score: str, ids: Names) -> PatientScores:
+        """One score of the patients of some radiographs, condensed from these alone."""
+        kept = np.isin(self.ids, ids)
+        return by_patient(self.owners[kept].tolist(), self.raw[score][kept], self.labels[kept], self.how)
 
     @property
     def class_counts(self) -> tuple[int, int]:
@@ -101,8 +111,9 @@ def _arm(rows: pa.Table, how: How) -> ScoredArm:
     first = {name: rows[name][0].as_py() for name in ARM}
     raw: dict[str, F64] = {name: _measured(rows, name) for name in SCORE_NAMES}
     lesions = {name: pc.mean(rows[name]).as_py() for name in LESIONS}
-    groups = patient_groups(rows["patient"].to_pylist(), labels)
-    return ScoredArm(first["alignment"], first["method"], first["seed"], groups, labels, raw, how, lesions)
+    ids, owners = (np.array(rows[name].to_pylist(), dtype=np.str_) for name in ("radiograph_id", "patient"))
+    groups = patient_groups(owners.tolist(), labels)
+    return ScoredArm(**first, ids=ids, owners=owners, groups=groups, labels=labels, raw=raw, how=how, lesions=lesions)
 
 
 def _measured(rows: pa.Table, name: str) -> F64:

@@ -1,6 +1,7 @@
 """Settings of the evaluation stage."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -22,8 +23,9 @@ class EvaluationSettings(BaseModel):
         description="the score of the summary: for each method the one that validation patients chose, or a score "
         "fixed beforehand",
     )
+    # The highest of many is higher: it would tell how often a patient was radiographed.
     patient_score: Literal["max", "mean"] = Field(
-        default="max", description="how the scores of one patient's radiographs become the patient's score"
+        default="mean", description="how the scores of one patient's radiographs become the patient's score"
     )
     confidence: float = Field(default=0.95, gt=0.5, lt=1, description="level of every interval")
     specificity: float = Field(
@@ -35,3 +37,9 @@ class EvaluationSettings(BaseModel):
     # Efron and Tibshirani 1993, chapter 13: percentile intervals need thousands of resamples, errors only hundreds
     resamples: int = Field(default=2000, ge=100, description="bootstrap resamples of the patients")
     bootstrap_seed: int = Field(default=0, ge=0, description="seed of the bootstrap's generator")
+
+
+def patient_score_of(declaration: Mapping[str, Any]) -> Literal["max", "mean"]:
+    """How a cohort condenses radiographs to patients, for stages whose areas stand beside those of its arms."""
+    declared = (declaration.get("settings") or {}).get("evaluation", {})
+    return EvaluationSettings.model_validate(declared).patient_score

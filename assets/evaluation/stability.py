@@ -1,9 +1,11 @@
 """How much hangs on where the threshold is put: measures that a rescaling of the scores leaves as they are."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import numpy.typing as npt
+
+from assets.evaluation.bootstrap import draw, percentile_interval
 
 F64 = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.bool_]
@@ -90,6 +92,41 @@ def stability(validation: tuple[F64, Labels], tested: tuple[F64, Labels]) -> Sta
         float(accuracy[inner].mean()),
         highest - (2 * float(_balanced_accuracy(*tested, np.array([best]))[0]) - 1),
     )
+
+
+def stability_intervals(
+    validation: tuple[F64, Labels],
+    tested: tuple[F64, Labels],
+    resamples: int,
+    confidence: float,
+    rng: np.random.Generator,
+) -> dict[str, tuple[float, float]]:
+    """Percentile intervals of `stability` over stratified resamples of the validation and of the tested patients.
+
+    Args:
+        validation: as in `stability`.
+        tested: as in `stability`.
+        resamples: how many.
+        confidence: level of the intervals.
+        rng: source of the draws.
+
+    Returns:
+        Lower and upper end by measure; one that some resample does not define is of those that do, and one that
+        `stability` does not define is missing.
+
+    Source: Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapters 8 (two samples) and 13.
+    """
+    known = [name for name, value in asdict(stability(validation, tested)).items() if value is not None]
+    if not known:
+        return {}
+    samples = [stability(_drawn(validation, rng), _drawn(tested, rng)) for _ in range(resamples)]
+    columns = {name: [value for each in samples if (value := getattr(each, name)) is not None] for name in known}
+    return {name: percentile_interval(np.array(values), confidence) for name, values in columns.items() if values}
+
+
+def _drawn(side: tuple[F64, Labels], rng: np.random.Generator) -> tuple[F64, Labels]:
+    rows = np.concatenate(draw(side[1], rng))
+    return side[0][rows], side[1][rows]
 
 
 def _plateau(thresholds: F64, youden: F64, normals: F64) -> float | None:

@@ -6,6 +6,7 @@ from functools import partial
 import dagster as dg
 import torch
 
+from assets.evaluation.settings import patient_score_of
 from assets.images import F32
 from assets.leaks.asset_variants import Scene, scene_of, sides_of, taking_part
 from assets.leaks.compared import Compared, table_rows
@@ -32,7 +33,7 @@ from resources.stage_config import config_schema
 from resources.stage_run import StageRun, Store, stage_run
 from resources.unchanged import unchanged
 
-VERSION = "1"
+VERSION = "2"
 SHEET_ROWS = 2
 SHOWN = {"variant": "string", "scorer": "string", "reason": "string"} | dict.fromkeys(
     ("auc", "low", "high", "difference", "difference_low", "difference_high", "p"), "float"
@@ -53,6 +54,7 @@ def leak_control(context: dg.AssetExecutionContext, store: Store, accelerator: A
     """AUC on the same test patients with other masks, and of the warp alone: what of it comes from the outline."""
     with stage_run(context, store, VERSION) as run:
         settings = run.settings(LeakSettings)
+        run.settings_used |= {"patient_score": patient_score_of(run.mapping)}
         done = unchanged(run, LEAK_CONTROL) or _compared(run, settings, accelerator.torch_device())
         shown = {"compared": table([row for row in done.rows if row["scorer"]], SHOWN)}
         return run.finish(done, LEAK_CONTROL, shown, partial(_pictures, run, settings, done.rows))
@@ -62,7 +64,7 @@ def _compared(run: StageRun, settings: LeakSettings, device: torch.device) -> Re
     scene = scene_of(run, settings)
     sides = sides_of(scene, *taking_part(run, settings))
     translators = _translators(run, scene.settings.size, device) if settings.translators else {}
-    rows = table_rows(_scored(sides, translators, scene.settings), settings)
+    rows = table_rows(_scored(sides, translators, scene.settings), settings, patient_score_of(run.mapping))
     known = run.known_keys()
     fresh = sum(row["key"] not in known for row in rows)
     return Refreshed(rows, fresh, len(rows) - fresh, 0, 0.0)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from assets.evaluation.comparison import Comparison, paired_delong
-from assets.evaluation.patients import by_patient
+from assets.evaluation.patients import How, PatientScores, by_patient
 from assets.evaluation.roc import Auc, Undefined, auc
 from assets.leaks.scorers import F64, Scores
 from assets.leaks.settings import USED, LeakSettings, Variant
@@ -36,11 +36,17 @@ class Compared:
     left_out: Mapping[Variant, str]
 
 
-def table_rows(compared: Compared, settings: LeakSettings) -> list[dict[str, Any]]:
-    """One row a variant and scorer; a variant that is left out has one row that says why."""
+def table_rows(compared: Compared, settings: LeakSettings, how: How = "mean") -> list[dict[str, Any]]:
+    """One row a variant and scorer; a variant that is left out has one row that says why.
+
+    Args:
+        compared: scores of radiographs.
+        settings: confidence.
+        how: a patient's score is the highest or the mean of its radiographs', as that of the arms.
+    """
     used = compared.scores[USED]
     rows = [
-        _row(compared, settings, variant, scorer, used[scorer])
+        _row(compared, settings, variant, scorer, (scores[scorer], used[scorer]), how)
         for variant, scores in compared.scores.items()
         for scorer in scores
     ]
@@ -48,11 +54,20 @@ def table_rows(compared: Compared, settings: LeakSettings) -> list[dict[str, Any
 
 
 def _row(
-    compared: Compared, settings: LeakSettings, variant: Variant, scorer: str, used: F64 | Undefined
+    compared: Compared,
+    settings: LeakSettings,
+    variant: Variant,
+    scorer: str,
+    sides: tuple[F64 | Undefined, F64 | Undefined],
+    how: How,
 ) -> dict[str, Any]:
-    own = compared.scores[variant][scorer]
-    found, reason = _defined(lambda: _area(compared, own, settings))
-    difference = None if variant == USED else _defined(lambda: _difference(compared, own, used, settings))[0]
+    def patients(scores: F64 | Undefined) -> PatientScores:
+        return by_patient(compared.patients, _known(scores), compared.abnormal, how)
+
+    own, used = sides
+    found, reason = _defined(lambda: _area(patients(own), settings))
+    differs = variant != USED
+    difference = _defined(lambda: _difference(patients(own), patients(used), settings))[0] if differs else None
     interval = found.interval if found else None
     labels = np.asarray(compared.abnormal, dtype=np.bool_)
     sick = {patient for patient, abnormal in zip(compared.patients, labels, strict=True) if abnormal}
@@ -77,13 +92,11 @@ def _row(
     )
 
 
-def _area(compared: Compared, scores: F64 | Undefined, settings: LeakSettings) -> Auc:
-    grouped = by_patient(compared.patients, _known(scores), compared.abnormal, "max")
-    return auc(grouped.scores, grouped.labels, settings.confidence)
+def _area(found: PatientScores, settings: LeakSettings) -> Auc:
+    return auc(found.scores, found.labels, settings.confidence)
 
 
-def _difference(compared: Compared, own: F64 | Undefined, used: F64 | Undefined, settings: LeakSettings) -> Comparison:
-    first, second = (by_patient(compared.patients, _known(each), compared.abnormal, "max") for each in (own, used))
+def _difference(first: PatientScores, second: PatientScores, settings: LeakSettings) -> Comparison:
     return paired_delong(first.scores, second.scores, first.labels, settings.confidence)
 
 

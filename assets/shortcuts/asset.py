@@ -5,6 +5,7 @@ from functools import partial
 
 import dagster as dg
 
+from assets.evaluation.settings import patient_score_of
 from assets.pairing.asset_frames import FRAMES_OF_COHORT
 from assets.pairing.frames import Row
 from assets.pictures import to_png
@@ -21,7 +22,7 @@ from resources.stage_config import config_schema
 from resources.stage_run import StageRun, Store, stage_run
 from resources.unchanged import unchanged
 
-VERSION = "1"
+VERSION = "2"
 SHOWN = {
     "name": "string",
     "kind": "string",
@@ -50,6 +51,7 @@ def shortcut_audit(context: dg.AssetExecutionContext, store: Store) -> dg.Materi
     """AUC on test patients of border, outline, histogram, view, sex, age, lung size, brightness and warp."""
     with stage_run(context, store, VERSION) as run:
         settings = run.settings(ShortcutSettings)
+        run.settings_used |= {"patient_score": patient_score_of(run.mapping)}
         done = unchanged(run, SHORTCUTS) or _audited(run, settings)
         rows = done.rows
         return run.finish(

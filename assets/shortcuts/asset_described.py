@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -11,6 +11,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from assets.evaluation.patients import How
+from assets.evaluation.scored import KNOWN
+from assets.evaluation.settings import patient_score_of
 from assets.images import from_uint16
 from assets.pairing.asset_frames import FRAME_COLUMNS, FRAME_STAGES
 from assets.pairing.chosen_frames import common_ids, join_chosen
@@ -55,7 +58,27 @@ def described(run: StageRun, settings: ShortcutSettings) -> Described:
     )
     look = partial(_seen, partial(read_artifact, run.store), reference, registration, settings)
     with ThreadPoolExecutor(_READERS) as readers:
-        return _gathered(_without_problems(run, list(readers.map(partial(_seen_or_why, look), rows))))
+        found = _without_problems(run, list(readers.map(partial(_seen_or_why, look), rows)))
+    seen = _gathered(found, patient_score_of(run.mapping))
+    several = radiographs_of_patients(tables, seen.patients)
+    return replace(seen, quantities={**seen.quantities, "radiographs_of_patient": several})
+
+
+def radiographs_of_patients(tables: Sequence[pa.Table], patients: npt.NDArray[np.str_]) -> npt.NDArray[np.float64]:
+    """How many normal and abnormal radiographs in every table each patient has, whether looked at here or not.
+
+    Args:
+        tables: the first one has patient and domain.
+        patients: (N,) identifiers; one may be there more than once.
+
+    Returns:
+        (N,) float64.
+    """
+    ids = pa.array(common_ids(tables), pa.string())
+    counted = tables[0].filter(pc.is_in(tables[0]["radiograph_id"], value_set=ids))
+    counted = counted.filter(pc.is_in(counted["domain"], value_set=pa.array(KNOWN)))
+    by_patient = {row["values"]: row["counts"] for row in pc.value_counts(counted["patient"]).to_pylist()}
+    return np.array([by_patient[patient] for patient in patients.tolist()], dtype=np.float64)
 
 
 def chosen_ids(tables: Sequence[pa.Table], splits: Sequence[str], at_most: int) -> list[str]:
@@ -113,7 +136,7 @@ def _seen(read: Read, reference: U8, registration: Registration, settings: Short
     return Seen(rows, pictured(image, lungs, once(rows.prealigned)["lungs"], settings), quantities)
 
 
-def _gathered(seen: Sequence[Seen]) -> Described:
+def _gathered(seen: Sequence[Seen], how: How) -> Described:
     sources = [item.rows.radiograph for item in seen]
     features = {name: _stacked([item.features[name] for item in seen]) for name in PICTURED}
     quantities = {
@@ -136,6 +159,7 @@ def _gathered(seen: Sequence[Seen]) -> Described:
             "view_sex_age": every,
         },
         quantities,
+        how,
     )
 
 

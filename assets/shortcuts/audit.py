@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from assets.evaluation.patients import by_patient
+from assets.evaluation.patients import How, by_patient
 from assets.evaluation.roc import Auc, Undefined, auc
 from assets.shortcuts.settings import ShortcutSettings
 from assets.shortcuts.supervised import crossfitted_scores, fitted_scores, require_classes
@@ -27,6 +27,7 @@ class Described:
         training: (N,), false in test.
         features: (N, D) for a regression, by name of the shortcut; a row with NaN was not recorded.
         quantities: (N,) that are compared as they are, by name; NaN where not measured.
+        how: a patient's score is the highest or the mean of its radiographs', as that of the arms.
     """
 
     patients: npt.NDArray[np.str_]
@@ -34,6 +35,7 @@ class Described:
     training: Bools
     features: Mapping[str, F64]
     quantities: Mapping[str, F64]
+    how: How = "mean"
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ def _plain(name: str, values: F64, described: Described, settings: ShortcutSetti
 
 
 def _area(scores: F64, test: Bools, described: Described, settings: ShortcutSettings) -> Auc:
-    grouped = by_patient(described.patients[test].tolist(), scores, described.abnormal[test], "mean")
+    grouped = by_patient(described.patients[test].tolist(), scores, described.abnormal[test], described.how)
     return auc(grouped.scores, grouped.labels, settings.confidence)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from assets.evaluation.html import MISSING, number, p_value
+from assets.evaluation.html import MISSING, bounded, number, p_value
 from assets.study.entries import ALL
 
 Row = Mapping[str, Any]
@@ -176,9 +176,4 @@ def area(row: Row) -> str:
 def interval(row: Row, value: str, ends: str = "", *, signed: bool = False) -> str:
     """A value with its interval, `-` where it is undefined."""
     found, low, high = (row.get(key) for key in (value, f"{ends or value}_low", f"{ends or value}_high"))
-    sign = "+" if signed else ""
-    if found is None:
-        return MISSING
-    if low is None or high is None:
-        return f"{found:{sign}.3f}"
-    return f"{found:{sign}.3f} [{low:{sign}.3f}, {high:{sign}.3f}]"
+    return bounded(found, low, high, signed=signed)

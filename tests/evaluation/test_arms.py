@@ -142,8 +142,77 @@ def test_without_an_unaligned_arm_nothing_is_compared_and_one_class_gives_a_reas
     assert found.reason
 
 
-def test_arms_of_different_patients_are_not_compared() -> None:
-    plain = [{**item, "alignment": "none"} for item in ROWS[1:]]
+def test_one_radiograph_that_an_arm_lacks_leaves_the_comparison_of_the_others() -> None:
+    rng = np.random.default_rng(0)
+    many = [
+        row(i, "abnormal" if i % 4 < 2 else "normal", float(rng.normal() + (i % 4 < 2)), patient=f"p{i // 2}")
+        for i in range(80)
+    ]
+    plain = [{**item, "alignment": "none", "score_mean": float(rng.normal())} for item in many]
+    (found,) = arm_comparisons(evaluated(table([*many, *plain[1:]]), SETTINGS))
+    # the patient has another radiograph, from which both arms' scores are then
+    (expected,) = arm_comparisons(evaluated(table([*many[1:], *plain[1:]]), SETTINGS))
+    assert found == expected
+    assert (found.normals, found.abnormals) == (20, 20)
+    (fewer,) = arm_comparisons(evaluated(table([*many, *plain[2:]]), SETTINGS))
+    assert (fewer.normals, fewer.abnormals) == (20, 19)
+    assert fewer.comparison is not None
+
+
+def test_a_comparison_has_the_bootstrap_s_interval_beside_delong_s() -> None:
+    rng = np.random.default_rng(1)
+    many = [row(i, "abnormal" if i % 2 else "normal", float(rng.normal() + i % 2)) for i in range(100)]
+    plain = [
+        {**item, "alignment": "none", "score_mean": float(rng.normal() + 0.3 * (i % 2))} for i, item in enumerate(many)
+    ]
+    (found,) = arm_comparisons(evaluated(table([*many, *plain]), SETTINGS))
+    assert found.comparison is not None
+    assert found.sampled is not None
+    assert found.sampled.difference == pytest.approx(found.comparison.difference)
+    assert (found.sampled.low, found.sampled.high) == pytest.approx(
+        (found.comparison.low, found.comparison.high), abs=0.03
+    )
+
+
+def test_arms_of_different_radiographs_are_not_compared() -> None:
+    plain = [{**item, "alignment": "none", "radiograph_id": f"other {item['radiograph_id']}"} for item in ROWS]
     (found,) = arm_comparisons(evaluated(table([*ROWS, *plain]), SETTINGS))
     assert found.comparison is None
-    assert "same patients" in found.reason
+    assert found.reason
+    assert (found.normals, found.abnormals) == (0, 0)
+
+
+def test_the_number_of_radiographs_of_a_patient_says_nothing_by_itself() -> None:
+    # abnormal patients have eight radiographs, normal ones one; no radiograph tells the classes apart
+    rng = np.random.default_rng(2)
+    rows = [
+        row(100 * patient + number, "abnormal" if patient % 2 else "normal", float(rng.normal()), patient=f"p{patient}")
+        for patient in range(300)
+        for number in range(8 if patient % 2 else 1)
+    ]
+    areas = {
+        how: next(
+            item["auc"]
+            for item in evaluation_rows(evaluated(table(rows), EvaluationSettings(patient_score=how, resamples=100)))
+            if item["headline"]
+        )
+        for how in ("max", "mean")
+    }
+    assert EvaluationSettings().patient_score == "mean"
+    assert abs(areas["mean"] - 0.5) < 0.1
+    assert areas["max"] > 0.85
+
+
+def test_the_headline_s_stability_has_intervals_on_test() -> None:
+    rng = np.random.default_rng(3)
+    rows = [
+        row(i, "abnormal" if i % 2 else "normal", float(rng.normal() + i % 2), split="test" if i < 80 else "validation")
+        for i in range(160)
+    ]
+    found = evaluation_rows(evaluated(table(rows), EvaluationSettings(resamples=100)))
+    told = [item for item in found if "youden_loss_low" in item]
+    assert [(item["split"], item["headline"]) for item in told] == [("test", True)]
+    for name in ("mean_balanced_accuracy", "plateau_width", "youden_loss"):
+        assert told[0][f"{name}_low"] < told[0][f"{name}_high"]
+    # without validation patients nothing is told of thresholds
+    assert not any("youden_loss_low" in item for item in evaluation_rows(evaluated(table(rows[:80]), SETTINGS)))

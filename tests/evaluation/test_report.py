@@ -124,6 +124,22 @@ def test_an_arm_that_does_not_exceed_the_strongest_shortcut_is_marked() -> None:
     assert "nothing here shows that it sees disease" in summary_sentence(above)
 
 
+def test_intervals_of_stability_and_of_the_bootstrap_and_numbers_of_patients_are_shown() -> None:
+    ends = {"plateau_width": (1.1, 1.9), "mean_balanced_accuracy": (None, None), "youden_loss": (0.0, 0.04)}
+    compared = replace(FULL.comparisons[0], sampled=Comparison(0.2, 0.09, 0.31, None), normals=41, abnormals=72)
+    told = replace(FULL, thresholds=(replace(FULL.thresholds[0], intervals=ends),), comparisons=(compared,))
+    text = render_report(told)
+    for piece in (
+        "1.400 [1.100, 1.900]",
+        "<td>0.770</td>",
+        "0.013 [0.000, 0.040]",
+        "+0.200 [+0.100, +0.300]",
+        "+0.200 [+0.090, +0.310]",
+        "41 / 72",
+    ):
+        assert piece in text
+
+
 def test_thresholds_and_every_score_are_listed() -> None:
     text = render_report(FULL)
     for piece in ("0.0312", "0.810", "0.920", "0.865", "1.400", "0.770", "0.013", "<td>0.900 *</td>", "<td>0.900</td>"):

@@ -85,12 +85,19 @@ def test_nobody() -> None:
     assert (rows["used", "a"]["positives"], rows["used", "a"]["negatives"]) == (0, 0)
 
 
-def test_a_patient_counts_once_by_the_highest_radiograph() -> None:
+def test_a_patient_counts_once_by_what_speaks_for_it() -> None:
     patients = [str(i // 2) for i in range(40)]
     labels = np.arange(40) // 2 % 2 == 1
-    row = by_name(compared({"used": {"a": GOOD}}, labels, patients=patients))["used", "a"]
-    assert (row["positives"], row["negatives"]) == (10, 10)
-    assert row["auc"] == auc(GOOD.reshape(20, 2).max(axis=1), labels[::2]).area
+    found = compared({"used": {"a": GOOD}, "convex": {"a": FAIR}}, labels, patients=patients)
+    mean, convex = by_name(found)["used", "a"], by_name(found)["convex", "a"]
+    assert (mean["positives"], mean["negatives"]) == (10, 10)
+    assert mean["auc"] == auc(GOOD.reshape(20, 2).mean(axis=1), labels[::2]).area
+    assert convex["difference"] == pytest.approx(convex["auc"] - mean["auc"])
+    highest = {(row["variant"], row["scorer"]): row for row in table_rows(found, SETTINGS, "max")}
+    assert highest["used", "a"]["auc"] == auc(GOOD.reshape(20, 2).max(axis=1), labels[::2]).area
+    assert highest["convex", "a"]["difference"] == pytest.approx(
+        highest["convex", "a"]["auc"] - highest["used", "a"]["auc"]
+    )
 
 
 def test_a_variant_that_is_left_out_has_a_row_that_says_so() -> None:

@@ -3,10 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
 from assets.shortcuts import asset_described
 from assets.shortcuts.asset import shortcut_audit
+from assets.shortcuts.asset_described import radiographs_of_patients
 from assets.shortcuts.plain import F32, Pixels, mean_lung_intensity
 from assets.tables import SHORTCUTS
 from resources.manifests import Place, read_manifest
@@ -19,7 +22,7 @@ SUPERVISED = [
 ]
 PLAIN = [
     *("lung_area_ratio", "mean_lung_intensity"),
-    *("jacobian_deviation_it_pr", "jacobian_deviation_it_dpr", "mask_quality"),
+    *("jacobian_deviation_it_pr", "jacobian_deviation_it_dpr", "mask_quality", "radiographs_of_patient"),
 ]
 
 
@@ -51,10 +54,10 @@ def test_every_shortcut_has_its_row_and_nothing_new_is_measured_twice(
     assert check.passed is (max(row["strength"] for row in rows) <= 0.7)
     before = cohort.pointer(STAGE)
     assert before["pictures"] == ["shortcuts"]
-    assert (before["computed"], before["reused"]) == (16, 0)
+    assert (before["computed"], before["reused"]) == (17, 0)
     cohort.materialize(shortcut_audit)
     after = cohort.pointer(STAGE)
-    assert (after["computed"], after["reused"], after["digest"]) == (0, 16, before["digest"])
+    assert (after["computed"], after["reused"], after["digest"]) == (0, 17, before["digest"])
 
 
 def test_what_a_table_tells_is_found_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,6 +110,22 @@ def test_a_cohort_of_one_class_passes_and_measures_nothing(
     result = cohort.materialize(shortcut_audit)
     assert all(row["status"] == "rejected" and row["reason"] for row in cohort.rows(STAGE))
     assert result.get_asset_check_evaluations()[0].passed
+
+
+def test_how_often_a_patient_was_radiographed_is_counted_in_the_whole_cohort() -> None:
+    domains = ["normal", "abnormal", "abnormal", "other", "normal"]
+    radiographs = pa.table({"radiograph_id": list("abcde"), "patient": ["p", "q", "q", "q", "r"], "domain": domains})
+    masks = pa.table({"radiograph_id": list("abcd")})
+    found = radiographs_of_patients([radiographs, masks], np.array(["q", "p", "q"]))
+    # one of q's is of another kind; r's has no mask
+    assert found.tolist() == [2, 1, 2]
+    assert radiographs_of_patients([radiographs, masks], np.array([], dtype=np.str_)).tolist() == []
+
+
+def test_radiographs_become_patients_as_the_evaluation_s_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cohort = StoredCohort(tmp_path / "store", [person(i) for i in range(36)]).use(monkeypatch)
+    cohort.materialize(shortcut_audit)
+    assert cohort.pointer(STAGE)["settings"]["patient_score"] == "mean"
 
 
 def test_other_radiographs_and_those_of_validation_do_not_count(

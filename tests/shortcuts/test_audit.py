@@ -176,3 +176,31 @@ def test_crossfitting_needs_a_patient_of_each_class_in_every_part() -> None:
     few = replace(described(count=12), training=np.zeros(12, dtype=np.bool_))
     assert by_name(few, ShortcutSettings(crossfit_folds=6))["told"].auc is not None
     assert by_name(few, ShortcutSettings(crossfit_folds=7))["told"].reason.startswith("needs 7 abnormal and 7 normal")
+
+
+def test_a_patient_s_radiographs_are_condensed_as_those_of_the_arms() -> None:
+    # abnormal patients have six test radiographs, normal ones one; the quantity tells nothing
+    rng = np.random.default_rng(0)
+    counts = [6 if patient % 2 else 1 for patient in range(200)]
+    patients = np.repeat(np.arange(200), counts)
+    one = Described(
+        patients.astype(str),
+        patients % 2 == 1,
+        np.zeros(len(patients), dtype=np.bool_),
+        {},
+        {"noise": rng.normal(size=len(patients)), "number": np.repeat(counts, counts).astype(float)},
+    )
+    mean, highest = by_name(one), by_name(replace(one, how="max"))
+    assert abs(area(mean["noise"]) - 0.5) < 0.1
+    assert area(highest["noise"]) > 0.8
+    assert area(mean["number"]) == area(highest["number"]) == 1
+
+
+def test_a_regression_is_as_free_as_the_settings_say() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.arange(160) % 2 == 1
+    weak = 0.4 * labels[:, None] + rng.normal(size=(160, 60))
+    one = replace(described(), features={"weak": weak})
+    bound, free = (area(by_name(one, ShortcutSettings(inverse_l2=value))["weak"]) for value in (1e-4, 1e4))
+    # sixty columns, each with a little of it, are best summed; a free regression on eighty patients learns their noise
+    assert bound > free + 0.05
