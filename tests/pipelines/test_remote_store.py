@@ -7,7 +7,7 @@ import pytest
 from resources.object_store import ObjectStore
 from tests.pipelines.installation import Installation
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1500)
 REPORT = "registration_report"
 MEASURED = ("ms", "peak_mib")
 TIMED = ("seconds", "images_per_second")
