@@ -81,6 +81,28 @@ def borrower(name_or_file: str, model: str, store: ObjectStore) -> Borrower:
     """
     # Without the models that it has taken before.
     entry = read_entry(declared_in(name_or_file).path)
+    noted, lenders, generation = lent_to(entry, model, store)
+    register(entry)
+    take(entry.name, noted)
+    try:
+        require_version(model.partition("@")[0], generation)
+    except BorrowingError:
+        give_back(entry.name)
+        raise
+    return Borrower(entry.name, lenders, generation)
+
+
+def lent_to(entry: Entry, model: str, store: ObjectStore) -> tuple[Taken, dict[str, str], Generation]:
+    """The settings with which a cohort takes models, whose each is, and the models.
+
+    Args:
+        entry: what the cohort declares.
+        model: `COHORT` or `COHORT@DIGEST`.
+        store: where the lender's models are.
+
+    Raises:
+        BorrowingError: no such lender, or one that lacks a model, was prepared otherwise or has the same patients.
+    """
     cohort, sign, digest = model.partition("@")
     if sign and not DIGEST.fullmatch(digest):
         raise BorrowingError(f"--model {model}: expected COHORT or COHORT@DIGEST, 8 or more of its hexadecimal digits")
@@ -95,22 +117,20 @@ def borrower(name_or_file: str, model: str, store: ObjectStore) -> Borrower:
     lenders = lenders_by_stage(store, cohort, generation, pinned=bool(digest))
     undo = _undone(lending, generation) and bool((entry.mapping.get("columns") or {}).get("true_aspect_wh"))
     noted = taken_settings(entry.mapping.get("settings") or {}, generation, lenders, model, undo_squash=undo)
-    register(entry)
-    take(entry.name, noted)
-    try:
-        require_version(cohort, generation)
-    except BorrowingError:
-        give_back(entry.name)
-        raise
-    return Borrower(entry.name, lenders, generation)
+    return noted, lenders, generation
+
+
+def lent_arms(store: ObjectStore, cohort: str, generation: Generation) -> set[tuple[str, int]]:
+    """Arms and seeds that a lender has usable translators of."""
+    return {
+        (row["arm"], row["seed"]) for row in _rows(store, "translator", cohort, generation) if row["status"] == "ok"
+    }
 
 
 def _require_others(entry: Entry, lending: Entry) -> None:
     """Refuse models that were fitted on the cohort's own patients, and others for a study's fold."""
     if study := study_of(entry.name):
-        raise BorrowingError(
-            f"{entry.name} is a fold of the study {study}, whose models are its own; leave it as it is"
-        )
+        raise BorrowingError(f"{entry.name} is a fold of the study {study}, and has its own models; leave it so")
     one, other = (each.mapping.get("variant_of") or each.name for each in (entry, lending))
     if one == other:
         raise BorrowingError(

@@ -19,18 +19,22 @@ def study(
     hours: Annotated[float | None, typer.Option(min=0, help="Time this call may take, h; else the file's")] = None,
     only: Annotated[str | None, typer.Option(help="Only the arms of this protocol")] = None,
     until: Annotated[str | None, typer.Option(help="Last stage to run; nothing after it, and no table")] = None,
+    model: Annotated[
+        str, typer.Option(help="COHORT[@DIGEST] whose models every fold takes from now on: nothing is trained")
+    ] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be trained, and how long it takes")] = (
         False
     ),
 ) -> None:
     """Run a study or go on with it: every arm in every fold, scored, and brought into one table."""
     prepare()
+    from pipelines.cohort_files import CohortProblem
     from pipelines.study.registered import StudyProblem, registered
 
     try:
         # Before anything reads which cohorts there are: the folds are cohorts, too.
-        found = registered(study)
-    except StudyProblem as problem:
+        found = registered(study, model)
+    except (StudyProblem, CohortProblem) as problem:
         raise stop(str(problem)) from None
     if only is not None and only not in (names := [protocol.name for protocol in found.protocols]):
         raise stop(f"{found.name} has no protocol {only!r}; it has: {', '.join(names)}")

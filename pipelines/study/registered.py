@@ -1,21 +1,25 @@
 """Study files from the user's side: found, checked, registered, and with the cohorts of their folds declared."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from assets.study.settings import Protocol, StudyError, StudyFile, parse_study
+from assets.translation.arms import is_gan, parse_arm
+from pipelines.borrowing import ALL_TEST, lent_arms, lent_to, require_version
 from pipelines.cohort_files import CohortProblem, cohort_name, movable, problem_of
 from resources.catalogue import CatalogueError, Entry, entries, entry_named, read_entry
-from resources.home import home
+from resources.generation import Generation
+from resources.home import home, store_url
 from resources.local_files import write_local
+from resources.object_store import ObjectStore
 from resources.studies import study_entries, study_folders, study_named, study_of
 
 SUFFIXES = (".yaml", ".yml")
 # What the study itself says of each fold cohort.
-# Models that are chosen by patients, or tell them apart: borrowed, nobody is scored out of fold.
-OF_ITS_PATIENTS = ("translator", "normal_maps", "evaluation")
 OF_THE_STUDY = {"radiographs": ("folds", "fold"), "translator": ("arms", "seeds", "only")}
 
 
@@ -23,17 +27,25 @@ class StudyProblem(ValueError):
     """No such study, or its file is wrong; the message is one line that says what to do."""
 
 
-def registered(name_or_file: str) -> StudyFile:
+def registered(name_or_file: str, model: str = "") -> StudyFile:
     """A study by its name or file, with its fold cohorts declared; a file elsewhere is kept, so that the UI knows it.
 
     To be called before anything imports `resources.partitions`, which reads what is declared once.
 
+    Args:
+        name_or_file: the study.
+        model: `COHORT` or `COHORT@DIGEST` whose models its folds take from now on, so that they train none.
+
     Raises:
         StudyProblem: unknown name, unreadable file, or something wrong in it or in the cohort that it names.
+        CohortProblem: models that cannot be taken.
     """
     path = Path(name_or_file)
     entry = _read(path.absolute()) if path.suffix in SUFFIXES else _known(name_or_file)
     study = _parsed(entry)
+    generation = None
+    if model:
+        study, generation = _with_models(entry, study, model)
     derived = {
         cohort: fold_cohort(study, protocol, fold)
         for protocol in study.protocols
@@ -46,7 +58,39 @@ def registered(name_or_file: str) -> StudyFile:
         _keep(home() / "studies" / f"{study.name}.yaml", study.model_dump(exclude_defaults=True))
     for cohort, mapping in derived.items():
         _keep(_file_of(cohort), mapping)
+    if generation is not None:
+        require_version(model.partition("@")[0], generation)
     return study
+
+
+def _with_models(entry: Entry, study: StudyFile, model: str) -> tuple[StudyFile, Generation]:
+    """The study with another cohort's models in its settings, and those models."""
+    if entry.path.parent in study_folders():
+        raise StudyProblem(f"--model {model}: {study.name} has models of its own; write another study file for these")
+    cohort = read_entry(entry_named(study.cohort).path)
+    declared = cohort.mapping.get("settings") or {}
+    stages = declared | study.settings
+    layered = {stage: {**declared.get(stage, {}), **study.settings.get(stage, {})} for stage in stages}
+    store = ObjectStore(store_url())
+    asked = replace(cohort, mapping={**cohort.mapping, "settings": layered})
+    noted, _, generation = lent_to(asked, model, store)
+    there = lent_arms(store, model.partition("@")[0], generation)
+    for arm, seed in _trainings(study):
+        if (arm, seed) not in there:
+            raise StudyProblem(f"{entry.path.name}: protocols: {model} has no {arm} with seed {seed}; leave it out")
+    # Its folds split it; only nobody is taught anything on the rest.
+    fixed = {stage: dict(values) for stage, values in noted.fixed.items()}
+    fixed["radiographs"] = {name: value for name, value in fixed["radiographs"].items() if name not in ALL_TEST}
+    settings = noted.model_copy(update={"fixed": fixed}).over(study.settings)
+    return study.model_copy(update={"settings": settings}), generation
+
+
+def _trainings(study: StudyFile) -> Iterator[tuple[str, int]]:
+    for protocol in study.protocols:
+        for arm in protocol.arms:
+            # Arms without a GAN draw nothing: one seed stands for all.
+            seeds = protocol.seeds if is_gan(parse_arm(arm).method) else protocol.seeds[:1]
+            yield from ((arm, seed) for seed in seeds)
 
 
 def fold_cohort(study: StudyFile, protocol: Protocol, fold: int) -> dict[str, Any]:
@@ -124,9 +168,8 @@ def _require_own_models(entry: Entry, mapping: dict[str, Any]) -> None:
     base = mapping["variant_of"]
     for stage, values in mapping["settings"].items():
         lender = str(values.get("borrow_from") or "").partition("@")[0]
-        same = lender and base in (lender, _base(lender))
-        if lender and (same or stage in OF_ITS_PATIENTS):
-            why = f"{lender} has the patients of {base}" if same else "each fold trains and decides for itself"
+        if lender and base in (lender, _base(lender)):
+            why = f"{lender} has the patients of {base}"
             raise StudyProblem(f"{entry.path.name}: settings.{stage}.borrow_from: {why}; leave it empty in a study")
 
 

@@ -5,11 +5,14 @@ import pytest
 import yaml
 
 from assets.study.settings import parse_study
-from pipelines.cohort_files import declared, problem_of
+from pipelines.borrowing import MODELS
+from pipelines.cohort_files import CohortProblem, declared, problem_of
 from pipelines.settings import STAGE_SETTINGS
 from pipelines.study.registered import StudyProblem, fold_cohort, registered
 from resources.catalogue import entry_named
+from resources.object_store import ObjectStore
 from resources.studies import study_entries, study_named, study_of
+from tests.pipelines.test_borrowing_settings import lend
 
 SHIPPED = ["phantom_small", "rsna_opacity", "rsna_opacity_all", "shenzhen_tb"]
 BASE: dict[str, Any] = {
@@ -135,10 +138,6 @@ def test_variables_of_the_cohort_stay_for_they_may_be_secrets(
         ({"settings": {"radiographs": {"fold": 1}}}, r"settings.radiographs.fold: comes from the protocols"),
         ({"settings": {"translator": {"arms": ["none/pca"]}}}, r"settings.translator.arms: comes from the protocols"),
         (
-            {"settings": {"normal_maps": {"borrow_from": "phantom"}}},
-            r"settings.normal_maps.borrow_from: each fold trains and decides for itself; leave it empty in a study",
-        ),
-        (
             {"settings": {"lung_segmenter": {"borrow_from": "own@0123abcd"}}},
             r"settings.lung_segmenter.borrow_from: own has the patients of own; leave it empty",
         ),
@@ -163,6 +162,37 @@ def test_another_hospitals_segmenter_may_be_borrowed_but_no_variants(folder: Pat
     lent["settings"] = {"lung_segmenter": {"borrow_from": "again"}}
     with pytest.raises(StudyProblem, match="again has the patients of own"):
         registered(str(write(folder / "tried.yaml", lent)))
+
+
+def test_folds_may_take_the_models_of_another_hospital(folder: Path, home: Path) -> None:
+    store = ObjectStore(str(home / "store"))
+    arms = [{"arm": "none/cut", "seed": 3}, {"arm": "none/cut", "seed": 4}, {"arm": "it_pr/pca", "seed": 3}]
+    lend(store, translator=[{**arm, "status": "ok", "reason": "", "borrowed_from": ""} for arm in arms])
+    asked = {**STUDY, "protocols": STUDY["protocols"][:1], "settings": {"localisation": {"detections": 2}}}
+    path = str(write(folder / "tried.yaml", asked))
+    # The cohort of the tests declares another size than the lender's, which its models cannot take.
+    with pytest.raises(CohortProblem, match=r"settings\.radiographs\.size is 64, but the borrowed models"):
+        registered(path, "shenzhen")
+    write(home / "cohorts" / "own.yaml", {**BASE, "settings": {"radiographs": {"validation_share": 0.3}}})
+    study = registered(path, "shenzhen")
+    assert registered("tried") == study, "it is remembered"
+    for fold, cohort in enumerate(study.fold_cohorts(study.protocols[0])):
+        found = entry_named(cohort)
+        assert problem_of(found) == ""
+        settings = found.mapping["settings"]
+        assert settings["radiographs"] == {
+            **{"size": 128, "low_percentile": 0.5, "validation_share": 0.3},
+            **{"folds": 2, "fold": fold},
+        }
+        assert {stage for stage, values in settings.items() if values.get("borrow_from")} == set(MODELS)
+        assert settings["localisation"]["detections"] == 2
+    with pytest.raises(StudyProblem, match="tried has models of its own; write another study file for these"):
+        registered("tried", "shenzhen")
+    asked["protocols"] = STUDY["protocols"]
+    with pytest.raises(StudyProblem, match="shenzhen has no none/pca with seed 0; leave it out"):
+        registered(str(write(folder / "tried.yaml", asked)), "shenzhen")
+    with pytest.raises(CohortProblem, match="tried-2-0 holds the images of own under another split"):
+        registered(path, "tried-2-0")
 
 
 def test_a_file_that_is_no_yaml_and_a_name_that_is_no_study_are_told(folder: Path) -> None:
