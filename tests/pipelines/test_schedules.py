@@ -88,8 +88,8 @@ def test_ten_new_files_train_the_translators_once_and_refit_no_kept_model(happen
 def test_a_first_run_computes_every_stage(happened: dict[str, Any]) -> None:
     first = happened["first"]
     assert first["computed"][f"radiographs {NAME}/0"] + first["computed"][f"radiographs {NAME}/1"] == FIRST
-    # Nothing is drawn on these images, and too few of their normals are for validation.
-    without = ("normal_maps", "localisation", "localisation_summary")
+    # No peer is asked for, nothing is drawn on these images, and too few of their normals are for validation.
+    without = ("peer_registered", "normal_maps", "localisation", "localisation_summary")
     assert {name for name, count in first["computed"].items() if not count} == {
         name for name in first["computed"] if name.split()[0] in without
     }

@@ -1,7 +1,7 @@
 import copy
 from functools import partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import dagster as dg
 import numpy as np
@@ -10,7 +10,7 @@ import pytest
 import torch
 from scipy.ndimage import binary_dilation
 
-from assets.alignments import Alignment
+from assets.alignments import USUAL, Alignment
 from assets.images import F32
 from assets.pairing.asset_frames import FRAME_COLUMNS, FRAME_STAGES
 from assets.pairing.chosen_frames import common_ids, join_chosen
@@ -60,7 +60,7 @@ def cohort(reference: Installation, tiny: dict[str, Any]) -> Cohort:
     return Cohort(reference, tiny)
 
 
-@pytest.mark.parametrize("alignment", get_args(Alignment))
+@pytest.mark.parametrize("alignment", USUAL)
 def test_lesion_free_twins_lie_where_the_phantoms_do(cohort: Cohort, alignment: Alignment) -> None:
     panel = cohort.panels().panel(alignment)
     images, masks = cohort.reader.tensors(alignment, cohort.of("abnormal"))
