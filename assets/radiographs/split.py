@@ -23,7 +23,8 @@ def assign_split(
         test_share: expected share of patients in test; 1 where nothing is trained. Not looked at with folds.
         validation_share: expected share of patients in validation; with folds, of those outside the fold.
         seed: another seed draws another split.
-        may_be_held_out: whether test and validation are among the splits; otherwise every patient trains.
+        may_be_held_out: whether test and validation are among the splits; otherwise the patient trains, unless
+            test_share is 1 and nobody does.
         folds: parts that the patients are cut into, of which one is test; 0 for none. Over all folds every patient is
             in test exactly once.
         fold: which part is test, 0 to folds - 1.
@@ -40,7 +41,8 @@ def assign_split(
             "that sum to at most 1; lower them"
         )
     draw = _hash(f"split {seed} {pseudonym}") / 2**64
-    if not may_be_held_out:
+    # Where everybody is tested, nobody trains.
+    if not may_be_held_out and (folds or test_share < 1):
         return "train"
     if folds:
         if int(draw * folds) == fold:

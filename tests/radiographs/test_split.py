@@ -106,3 +106,7 @@ def test_a_fold_that_there_is_not_is_refused(folds: int, fold: int) -> None:
 def test_who_may_not_be_held_out_trains_under_every_split(pseudonym: str, seed: int, fold: int) -> None:
     assert assign_split(pseudonym, 0.5, 0.5, seed, may_be_held_out=False) == "train"
     assert assign_split(pseudonym, 0, 0.5, seed, may_be_held_out=False, folds=5, fold=fold) == "train"
+
+
+def test_where_everybody_is_tested_so_is_who_may_not_be_held_out() -> None:
+    assert assign_split("p0", 1, 0, 0, may_be_held_out=False) == "test"
