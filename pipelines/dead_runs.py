@@ -9,6 +9,7 @@ import dagster as dg
 RUN_TAG = "pseudopair/run"
 PROCESS_TAG = "pseudopair/process"
 GOING = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING]
+ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 UNFINISHED = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, *GOING, dg.DagsterRunStatus.CANCELING]
 # Field 22 of /proc/<pid>/stat, counted from behind the command's name, which may hold blanks.
 STARTED_AT = 19
@@ -36,10 +37,23 @@ def close_dead_runs(instance: dg.DagsterInstance) -> list[str]:
         where, _, process = run.tags.get(PROCESS_TAG, "").partition(":")
         if where == host and process and not _tags_are_copied(run) and not _alive(process):
             instance.report_run_failed(run, "its process ended without a word; finished rows are kept, run again")
-            # Else the next training would wait for ever for the pool's slot that the dead one holds.
-            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
             dead.append(run.run_id)
+    _free_slots_of_ended_runs(instance)
     return dead
+
+
+def _free_slots_of_ended_runs(instance: dg.DagsterInstance) -> None:
+    """Give back the pools' slots that ended runs still hold, as one that is interrupted does.
+
+    Else the next training would wait for ever.
+    """
+    storage = instance.event_log_storage
+    if not storage.supports_global_concurrency_limits:
+        return
+    pools = [storage.get_concurrency_info(pool) for pool in storage.get_concurrency_keys()]
+    holders = {slot.run_id for pool in pools for slot in (*pool.claimed_slots, *pool.pending_steps)}
+    for run in instance.get_runs(dg.RunsFilter(run_ids=sorted(holders), statuses=ENDED)) if holders else ():
+        storage.free_concurrency_slots_for_run(run.run_id)
 
 
 def _tags_are_copied(run: dg.DagsterRun) -> bool:

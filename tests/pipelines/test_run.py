@@ -93,6 +93,20 @@ def test_a_run_executed_again_is_dead_only_once_it_has_named_its_own_process(beg
         assert close_dead_runs(instance) == ([again.run_id] if began else [])
 
 
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.STARTED])
+def test_slots_of_ended_runs_are_given_back_and_no_others(status: dg.DagsterRunStatus) -> None:
+    pools = {"concurrency": {"pools": {"default_limit": 1}}}
+    with dg.instance_for_test(overrides=pools) as instance:
+        idle = dg.JobDefinition(name="idle", graph_def=dg.GraphDefinition("idle"))
+        run = instance.create_run_for_job(idle, status=status, tags=process_tags("group"))
+        storage = instance.event_log_storage
+        storage.initialize_concurrency_limit_to_default("training")
+        assert storage.claim_concurrency_slot("training", run.run_id, "step").is_claimed
+        close_dead_runs(instance)
+        held = [slot.run_id for slot in storage.get_concurrency_info("training").claimed_slots]
+        assert held == ([] if status in dead_runs.ENDED else [run.run_id])
+
+
 def test_launches_follow_the_stages_and_stop_where_told() -> None:
     every = [stage for launch in launches("phantom") for stage in launch.stages]
     assert tuple(every) == STAGE_NAMES
