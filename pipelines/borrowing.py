@@ -9,10 +9,12 @@ from pipelines.cohort_files import PEER_FRAMES, CohortProblem, declared_in, regi
 from pipelines.settings import STAGE_SETTINGS
 from resources.catalogue import CatalogueError, Entry, entry_named, read_entry
 from resources.generation import KEPT_AT, Generation, GenerationError, barred, generation_named
+from resources.local_files import undone_on_error
 from resources.manifests import Place, table_from
 from resources.object_store import ObjectStore
 from resources.studies import study_of
-from resources.taken_models import Settings, Taken, give_back, take
+from resources.taken_models import Settings, Taken, take, taken_path
+from resources.variants import base_of
 
 # Stages whose rows are a cohort's models, or were chosen by its validation patients.
 MODELS = ("lung_segmenter", "reference_lung", "registration_model", "translator", "normal_maps", "evaluation")
@@ -83,12 +85,9 @@ def borrower(name_or_file: str, model: str, store: ObjectStore) -> Borrower:
     entry = read_entry(declared_in(name_or_file).path)
     noted, lenders, generation = lent_to(entry, model, store)
     register(entry)
-    take(entry.name, noted)
-    try:
+    with undone_on_error([taken_path(entry.name)]):
+        take(entry.name, noted)
         require_version(model.partition("@")[0], generation)
-    except BorrowingError:
-        give_back(entry.name)
-        raise
     return Borrower(entry.name, lenders, generation)
 
 
@@ -131,8 +130,9 @@ def _require_others(entry: Entry, lending: Entry) -> None:
     """Refuse models that were fitted on the cohort's own patients, and others for a study's fold."""
     if study := study_of(entry.name):
         raise BorrowingError(f"{entry.name} is a fold of the study {study}, and has its own models; leave it so")
-    one, other = (each.mapping.get("variant_of") or each.name for each in (entry, lending))
-    if one == other:
+    # The file that is read now may say otherwise than the one of that name that was registered before.
+    above = str(entry.mapping.get("variant_of") or "")
+    if base_of(lending.name) == (base_of(above) if above else entry.name):
         raise BorrowingError(
             f"{lending.name} holds the images of {entry.name} under another split, so its models were fitted to them; "
             "let a cohort of other patients lend"

@@ -3,7 +3,7 @@
 import errno
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,6 +24,21 @@ def write_local(target: Path, data: bytes) -> None:
     with temporary_beside(target, data) as temporary:
         temporary.replace(target)
     flush_folder(target.parent)
+
+
+@contextmanager
+def undone_on_error(targets: Iterable[Path]) -> Iterator[None]:
+    """Leave files as they are now if what follows fails; those that are not there yet are gone again."""
+    before = {target: target.read_bytes() if target.is_file() else None for target in targets}
+    try:
+        yield
+    except BaseException:
+        for target, data in before.items():
+            if data is None:
+                target.unlink(missing_ok=True)
+            elif not target.is_file() or target.read_bytes() != data:
+                write_local(target, data)
+        raise
 
 
 @contextmanager

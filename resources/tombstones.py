@@ -5,8 +5,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from resources.catalogue import CatalogueError, entry_named
 from resources.object_store import ObjectStore
+from resources.variants import same_images
 
 FOLDER = "withdrawn"
 Pseudonym = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{24}$")]
@@ -121,16 +121,6 @@ def withdrawn(store: ObjectStore, cohort: str | None = None) -> Withdrawn:
         radiographs=frozenset(item for tombstone in found for item in tombstone.radiographs),
         files=frozenset(item for tombstone in found for item in tombstone.files),
     )
-
-
-def same_images(cohort: str) -> frozenset[str]:
-    """A cohort and the one that it is a variant of: in both, an id is the same patient."""
-    try:
-        base = entry_named(cohort).mapping.get("variant_of")
-    except CatalogueError:
-        # Its file is gone, or it never had one.
-        base = None
-    return frozenset({cohort, str(base)} if base else {cohort})
 
 
 def withdrawn_manifests(store: ObjectStore) -> frozenset[str]:

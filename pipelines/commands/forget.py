@@ -51,15 +51,9 @@ def forget(
 
 def _same_images(cohort: str | None) -> list[str | None]:
     """A cohort, and those with the same images and ids under another split; without a cohort, all are looked at."""
-    from resources.catalogue import entries
-    from resources.tombstones import same_images
+    from resources.variants import same_images
 
-    if cohort is None:
-        return [None]
-    base = next((name for name in same_images(cohort) if name != cohort), cohort)
-    found = [entry for entry in entries() if not entry.problem]
-    variants = [entry.name for entry in found if entry.mapping.get("variant_of") == base]
-    return list(dict.fromkeys([cohort, base, *variants]))
+    return [None] if cohort is None else [cohort, *sorted(same_images(cohort) - {cohort})]
 
 
 def _found(store: "ObjectStore", patient: str, cohorts: "list[str | None]") -> "dict[str | None, Theirs]":

@@ -189,7 +189,7 @@ def _measured(places: Layout, cohort: str, found: Theirs, work: Rewriting) -> li
     rows = dict(found.counts)
     touched = {
         "pseudo_pairs": rows.get("pseudo_pairs"),
-        "normal_maps": rows.get("anomaly_maps"),
+        "normal_maps": rows.get("registered_radiographs"),
         "shortcut_audit": rows.get("registered_radiographs"),
         "evaluation": rows.get("anomaly_maps"),
         "localisation_summary": rows.get("localisation"),

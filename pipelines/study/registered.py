@@ -14,9 +14,10 @@ from pipelines.cohort_files import CohortProblem, cohort_name, movable, problem_
 from resources.catalogue import CatalogueError, Entry, entries, entry_named, read_entry
 from resources.generation import Generation
 from resources.home import home, store_url
-from resources.local_files import write_local
+from resources.local_files import undone_on_error, write_local
 from resources.object_store import ObjectStore
 from resources.studies import study_entries, study_folders, study_named, study_of
+from resources.variants import same_images
 
 SUFFIXES = (".yaml", ".yml")
 # What the study itself says of each fold cohort.
@@ -40,8 +41,8 @@ def registered(name_or_file: str, model: str = "") -> StudyFile:
         StudyProblem: unknown name, unreadable file, or something wrong in it or in the cohort that it names.
         CohortProblem: models that cannot be taken.
     """
-    path = Path(name_or_file)
-    entry = _read(path.absolute()) if path.suffix in SUFFIXES else _known(name_or_file)
+    asked = Path(name_or_file)
+    entry = _read(asked.absolute()) if asked.suffix in SUFFIXES else _known(name_or_file)
     study = _parsed(entry)
     generation = None
     if model:
@@ -54,12 +55,15 @@ def registered(name_or_file: str, model: str = "") -> StudyFile:
     for cohort, mapping in derived.items():
         _require_usable(entry, cohort, mapping)
         _require_own_models(entry, mapping)
+    files = {_file_of(cohort): mapping for cohort, mapping in derived.items()}
     if entry.path.parent not in study_folders():
-        _keep(home() / "studies" / f"{study.name}.yaml", study.model_dump(exclude_defaults=True))
-    for cohort, mapping in derived.items():
-        _keep(_file_of(cohort), mapping)
-    if generation is not None:
-        require_version(model.partition("@")[0], generation)
+        _require_models_kept(entry, study)
+        files = {_kept_at(study.name): study.model_dump(exclude_defaults=True), **files}
+    with undone_on_error(files):
+        for path, mapping in files.items():
+            _keep(path, mapping)
+        if generation is not None:
+            require_version(model.partition("@")[0], generation)
     return study
 
 
@@ -118,7 +122,7 @@ def _read(path: Path) -> Entry:
     if entry.problem:
         raise StudyProblem(entry.problem.replace("cohort fields", "chapter on studies"))
     for other in study_entries():
-        if other.name == entry.name and other.path not in (path, home() / "studies" / f"{entry.name}.yaml"):
+        if other.name == entry.name and other.path not in (path, _kept_at(entry.name)):
             raise StudyProblem(f"{path.name}: a study named {entry.name!r} is there already; rename it")
     cohort = entry.mapping.get("cohort")
     if not isinstance(cohort, str) or Path(cohort).suffix not in SUFFIXES:
@@ -166,19 +170,35 @@ def _require_usable(entry: Entry, cohort: str, mapping: dict[str, Any]) -> None:
 def _require_own_models(entry: Entry, mapping: dict[str, Any]) -> None:
     """Refuse folds whose models have seen, or may have seen, the patients whom they score."""
     base = mapping["variant_of"]
+    family = same_images(base)
     for stage, values in mapping["settings"].items():
         lender = str(values.get("borrow_from") or "").partition("@")[0]
-        if lender and base in (lender, _base(lender)):
+        if lender in family:
             why = f"{lender} has the patients of {base}"
             raise StudyProblem(f"{entry.path.name}: settings.{stage}.borrow_from: {why}; leave it empty in a study")
 
 
-def _base(cohort: str) -> str:
+def _require_models_kept(entry: Entry, study: StudyFile) -> None:
+    """Refuse a file that does not say by whose models its study was run: all would be trained, over what is there."""
+    path = _kept_at(study.name)
+    lender = _lender(read_entry(path).mapping) if path.is_file() else ""
+    if lender and not _lender(study.model_dump()):
+        raise StudyProblem(
+            f"{entry.path.name}: {study.name} takes the models of {lender}: run `pseudopair study {study.name}` to go "
+            f"on with them, or give --model again; without {path}, it trains its own"
+        )
+
+
+def _lender(mapping: dict[str, Any]) -> str:
+    """Whose translators a study takes, empty for its own."""
     try:
-        return str(entry_named(cohort).mapping.get("variant_of") or "")
-    except CatalogueError:
-        # Whoever runs the fold is told.
+        return str(parse_study(mapping).settings.get("translator", {}).get("borrow_from") or "")
+    except StudyError:
         return ""
+
+
+def _kept_at(study: str) -> Path:
+    return home() / "studies" / f"{study}.yaml"
 
 
 def _file_of(cohort: str) -> Path:

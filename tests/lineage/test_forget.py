@@ -21,7 +21,7 @@ from pipelines.stages import STAGE_NAMES
 from resources.arrays import encode
 from resources.fitted import keep_or_fit
 from resources.incremental import Outcome, Refreshed
-from resources.manifests import Place, read_artifact, read_pointer, require_current, table_bytes
+from resources.manifests import Place, publish, read_artifact, read_pointer, require_current, table_bytes
 from resources.object_store import ObjectStore
 from resources.partitions import SHARDS
 from resources.stage_run import MUST_RETRAIN, StageRun, Store, removals, stage_run
@@ -30,8 +30,8 @@ from tests.lineage.made_up import MadeUp
 from tests.lineage.scan import pixels_of, traces
 from tests.lineage.test_answer import rewrite
 
-# Patients: the reference lung's own, one who trained, one who was tested.
-REFERENCE, TRAINED, TESTED = 0, 3, 17
+# Patients: the reference lung's own, one who trained, one who validated, one who was tested.
+REFERENCE, TRAINED, VALIDATED, TESTED = 0, 3, 14, 17
 FITTED = {f"{stage}@made" for stage in FITTED_STAGES}
 
 
@@ -154,6 +154,16 @@ def test_a_patient_of_the_test_part_trained_no_model(made: MadeUp, instance: dg.
     after = contents(made.store)
     for name in {*FITTED, "translator@made", "lung_segmenter@other"}:
         assert after[name][0]["digest"] == before[name][0]["digest"]
+
+
+def test_normal_maps_are_marked_though_nothing_was_scored_yet(made: MadeUp, instance: dg.DagsterInstance) -> None:
+    place = Place("normal_maps", "made")
+    for path in [path for path in made.store.stamps("stages") if "/anomaly_maps/" in path or "/evaluation/" in path]:
+        made.store.delete(path)
+    publish(made.store, place, SCHEMAS["normal_maps"].empty_table(), {"parents": {}, "settings": {}, "version": "1"})
+    _, _, removed = forgotten(made, instance, VALIDATED)
+    assert str(place) in marks(made.store)
+    assert str(place) in removed.tombstone.models
 
 
 @pytest.mark.parametrize(

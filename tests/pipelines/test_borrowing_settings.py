@@ -274,6 +274,19 @@ def test_models_of_another_version_are_refused_and_not_noted(
     with pytest.raises(BorrowingError, match=r"registration_model of shenzhen is of version 0, .* run `pseudopair run"):
         borrower(str(hospital(tmp_path)), LENDER, local_store)
     assert taken("hospital") is None
+    local_store.write(path, json.dumps(pointer).encode())
+    borrower(str(hospital(tmp_path)), LENDER, local_store)
+    before = taken("hospital")
+    local_store.write(path, json.dumps({**pointer, "version": "0"}).encode())
+    with pytest.raises(BorrowingError, match="is of version 0"):
+        borrower(str(hospital(tmp_path)), f"{LENDER}@{kept(local_store)}", local_store)
+    assert before is not None
+    assert taken("hospital") == before, "the models that it took before are not taken from it"
+
+
+def kept(store: ObjectStore) -> str:
+    """Digest of the lender's current evaluation."""
+    return str(json.loads(store.read(f"stages/evaluation/{LENDER}/CURRENT.json"))["digest"])
 
 
 @pytest.mark.parametrize("pinned", [False, True])
@@ -308,6 +321,12 @@ def test_nobody_takes_models_of_the_same_images(home: Path, local_store: ObjectS
         borrower("phantom_small-2-0", LENDER, local_store)
     with pytest.raises(BorrowingError, match="phantom_small-2-1 holds the images of phantom under another split"):
         borrower("phantom", "phantom_small-2-1", local_store)
+    (home / "cohorts" / "few.yaml").write_text("{name: few, variant_of: phantom_small-2-0}")
+    with pytest.raises(BorrowingError, match="few holds the images of phantom under another split"):
+        borrower("phantom", "few", local_store)
+    with pytest.raises(BorrowingError, match="few holds the images of hospital under another split"):
+        borrower(str(hospital(tmp_path, variant_of="phantom")), "few", local_store)
+    hospital(tmp_path)
     # A fold's models are made by its study.
     with pytest.raises(BorrowingError, match="no manifest yet; run `pseudopair study phantom_small`"):
         borrower(str(hospital(tmp_path)), "phantom_small-2-0", local_store)

@@ -9,10 +9,36 @@ from pathlib import Path
 import pytest
 
 from resources import local_files
-from resources.local_files import LOCK, alone, write_local
+from resources.local_files import LOCK, alone, undone_on_error, write_local
 from resources.object_store import ObjectStore
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("error", [None, ValueError, KeyboardInterrupt])
+def test_files_are_as_they_were_where_what_follows_fails(tmp_path: Path, error: type[BaseException] | None) -> None:
+    changed, lost, new, same = (tmp_path / name for name in ("changed", "lost", "new", "same"))
+    for path in (changed, lost, same):
+        write_local(path, b"before")
+    untouched = same.stat().st_ino
+
+    def write() -> None:
+        with undone_on_error([changed, lost, new, same]):
+            write_local(changed, b"after")
+            write_local(new, b"after")
+            lost.unlink()
+            if error:
+                raise error
+
+    if error is None:
+        write()
+        assert (changed.read_bytes(), new.read_bytes(), lost.exists()) == (b"after", b"after", False)
+        return
+    with pytest.raises(error):
+        write()
+    assert [path.read_bytes() for path in (changed, lost)] == [b"before"] * 2
+    assert not new.exists()
+    assert same.stat().st_ino == untouched
 
 
 def test_a_crash_while_writing_leaves_the_old_object_and_nothing_else(

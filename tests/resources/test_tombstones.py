@@ -72,7 +72,9 @@ def test_a_variant_that_is_declared_later_has_the_ids_of_its_cohort(home: Path, 
     (home / "cohorts").mkdir(parents=True)
     (home / "cohorts" / "fold.yaml").write_text("{name: own-2-0, variant_of: own}")
     (home / "cohorts" / "other.yaml").write_text("{name: other}")
+    (home / "cohorts" / "below.yaml").write_text("{name: below, variant_of: own-2-0}")
     assert withdrawn(store, "own-2-0").patients == {"a" * 24}
+    assert withdrawn(store, "below").patients == {"a" * 24}
     assert withdrawn(store, "other").patients == frozenset()
     assert withdrawn_manifests(store) == {"m1"}
 

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 from typing import Any
 
@@ -162,13 +163,60 @@ def test_another_hospitals_segmenter_may_be_borrowed_but_no_variants(folder: Pat
     lent["settings"] = {"lung_segmenter": {"borrow_from": "again"}}
     with pytest.raises(StudyProblem, match="again has the patients of own"):
         registered(str(write(folder / "tried.yaml", lent)))
+    # Nor a sibling's, where the study's cohort is itself a variant.
+    write(home / "cohorts" / "below.yaml", {**BASE, "name": "below", "variant_of": "again"})
+    write(home / "cohorts" / "beside.yaml", {**BASE, "name": "beside", "variant_of": "own"})
+    for lender in ("own", "again", "beside"):
+        lent |= {"cohort": "below", "settings": {"lung_segmenter": {"borrow_from": lender}}}
+        with pytest.raises(StudyProblem, match=f"{lender} has the patients of below"):
+            registered(str(write(folder / "tried.yaml", lent)))
+
+
+def lendable(store: ObjectStore) -> dict[str, Any]:
+    """A study that may take a lender's models, which are in the store."""
+    arms = [{"arm": "none/cut", "seed": 3}, {"arm": "none/cut", "seed": 4}, {"arm": "it_pr/pca", "seed": 3}]
+    lend(store, translator=[{**arm, "status": "ok", "reason": "", "borrowed_from": ""} for arm in arms])
+    return {**STUDY, "protocols": STUDY["protocols"][:1], "settings": {"localisation": {"detections": 2}}}
+
+
+def all_files(home: Path) -> dict[Path, tuple[int, int, bytes]]:
+    """What is registered."""
+    return {path: written(path) for name in ("cohorts", "studies") for path in (home / name).glob("*")}
+
+
+def test_a_file_without_the_models_that_its_study_takes_is_not_trained_over_them(folder: Path, home: Path) -> None:
+    path = str(write(folder / "tried.yaml", lendable(ObjectStore(str(home / "store")))))
+    write(home / "cohorts" / "own.yaml", {**BASE, "settings": {}})
+    study = registered(path, "shenzhen")
+    before = all_files(home)
+    with pytest.raises(StudyProblem, match=r"tried takes the models of shenzhen: run `pseudopair study tried` .*again"):
+        registered(path)
+    assert all_files(home) == before
+    assert registered(path, "shenzhen") == registered("tried") == study
+    assert all_files(home) == before
+    # As the refusal says.
+    (home / "studies" / "tried.yaml").unlink()
+    assert registered(path).settings == {"localisation": {"detections": 2}}
+    assert "borrow_from" not in entry_named("tried-2-0").mapping["settings"]["translator"]
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+def test_models_that_are_refused_for_their_version_change_no_file(folder: Path, home: Path, *, earlier: bool) -> None:
+    store = ObjectStore(str(home / "store"))
+    path = str(write(folder / "tried.yaml", lendable(store)))
+    write(home / "cohorts" / "own.yaml", {**BASE, "settings": {}})
+    if earlier:
+        registered(path)
+    before = {name: data for name, (_, _, data) in all_files(home).items()}
+    pointer = "stages/registration_model/shenzhen/CURRENT.json"
+    store.write(pointer, json.dumps({**json.loads(store.read(pointer)), "version": "0"}).encode())
+    with pytest.raises(CohortProblem, match="registration_model of shenzhen is of version 0"):
+        registered(path, "shenzhen")
+    assert {name: data for name, (_, _, data) in all_files(home).items()} == before
 
 
 def test_folds_may_take_the_models_of_another_hospital(folder: Path, home: Path) -> None:
-    store = ObjectStore(str(home / "store"))
-    arms = [{"arm": "none/cut", "seed": 3}, {"arm": "none/cut", "seed": 4}, {"arm": "it_pr/pca", "seed": 3}]
-    lend(store, translator=[{**arm, "status": "ok", "reason": "", "borrowed_from": ""} for arm in arms])
-    asked = {**STUDY, "protocols": STUDY["protocols"][:1], "settings": {"localisation": {"detections": 2}}}
+    asked = lendable(ObjectStore(str(home / "store")))
     path = str(write(folder / "tried.yaml", asked))
     # The cohort of the tests declares another size than the lender's, which its models cannot take.
     with pytest.raises(CohortProblem, match=r"settings\.radiographs\.size is 64, but the borrowed models"):
