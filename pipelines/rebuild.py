@@ -12,6 +12,7 @@ from pipelines.status import StatusRow, sources_now, status_rows
 from resources.catalogue import entry_named
 from resources.home import store_url
 from resources.object_store import ObjectStore
+from resources.partitions import FOLDS
 
 READS = {stage.name: set(stage.reads) for stage in STAGES}
 
@@ -25,7 +26,6 @@ class _Pass:
         echo: takes one line a run, and one a stage that has fresh partitions.
         store: where the present state is read from.
         recheck: launch what is fresh, too.
-        in_part: see `status_rows`.
         launched: how many runs it took.
         failures: why runs failed.
         broken: stages of the present cohort that failed, or read one that did.
@@ -36,18 +36,17 @@ class _Pass:
     echo: Echo
     store: ObjectStore
     recheck: bool
-    in_part: bool = False
     launched: int = 0
     failures: list[RunFailed] = field(default_factory=list)
     broken: set[str] = field(default_factory=set)
     known: dict[str, dict[str, str] | None] = field(default_factory=dict)
 
-    def bring(self, cohort: str, stages: Sequence[Stage]) -> None:
+    def bring(self, cohort: str, stages: Sequence[Stage], *, in_part: bool) -> None:
         self.broken = set()
         for _, grouped in groupby(launches(cohort, stages), key=lambda launch: launch.job):
             group = list(grouped)
             # A stage is judged when its turn has come: a model that came out the same leaves the rest fresh.
-            reasons = _reasons(status_rows(cohort, self.store, self._sources, in_part=self.in_part))
+            reasons = _reasons(status_rows(cohort, self.store, self._sources, in_part=in_part))
             for launch in group:
                 self._bring(launch, [reasons[stage, launch.partition] for stage in launch.stages])
             fresh = sum(not any(reasons[stage, launch.partition] for stage in launch.stages) for launch in group)
@@ -111,10 +110,12 @@ def rebuild(
         RunFailed: something failed; the rest that does not depend on it was brought up to date.
         Interrupted: a run was ended from outside; nothing was launched after it.
     """
-    work = _Pass(launcher, echo, ObjectStore(store_url()), recheck, in_part)
+    work = _Pass(launcher, echo, ObjectStore(store_url()), recheck)
     for lender, until in lenders(cohort, stages).items():
-        work.bring(lender, stages_until(until, stages_of(_settings(lender), STAGES)))
-    work.bring(cohort, stages_of(_settings(cohort), stages))
+        # Which arms a fold has is for its study to say.
+        lent = stages_until(until, stages_of(_settings(lender), STAGES))
+        work.bring(lender, lent, in_part=in_part or lender in FOLDS)
+    work.bring(cohort, stages_of(_settings(cohort), stages), in_part=in_part)
     if work.failures:
         raise RunFailed("\n".join(map(str, work.failures)), "; ".join(failure.told for failure in work.failures))
     return work.launched

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from assets.evaluation.settings import patient_score_of
 from assets.radiographs.declaration import DeclarationError, parse_declaration
 from assets.radiographs.sources import source_digests
 from pipelines.lenders import stages_of
@@ -18,13 +19,15 @@ from resources.catalogue import CatalogueError, entry_named
 from resources.home import store_url
 from resources.manifests import Place, read_pointer
 from resources.object_store import ObjectStore
-from resources.partitions import SHARDS_BY_COHORT, cohort_of
+from resources.partitions import FOLDS, SHARDS_BY_COHORT, cohort_of
 
 State = Literal["fresh", "stale", "failed", "missing"]
 Sources = Callable[[str], dict[str, str] | None]
 # A remote store answers in tens of milliseconds, whatever it is asked.
 REQUESTS_AT_ONCE = 32
 WRONG_SETTINGS = "the declared settings are wrong; see `pseudopair cohorts`"
+# Their areas stand beside those of the arms, so patients are condensed alike.
+BESIDE_ARMS = ("shortcut_audit", "leak_control")
 UNREADABLE = "its declaration cannot be read; see `pseudopair cohorts`"
 
 
@@ -47,10 +50,9 @@ class _Present:
 
     store: ObjectStore
     sources: Sources
-    in_part: bool = False
     pointers: dict[Place, dict[str, Any] | None] = field(default_factory=dict)
     failures: dict[Place, bytes | None] = field(default_factory=dict)
-    rows: dict[str, list[StatusRow]] = field(default_factory=dict)
+    rows: dict[tuple[str, bool], list[StatusRow]] = field(default_factory=dict)
 
     def pointer(self, place: Place) -> dict[str, Any] | None:
         if place not in self.pointers:
@@ -64,11 +66,12 @@ class _Present:
             self.pointers.update(zip(places, pointers, strict=True))
             self.failures.update(zip(places, failures, strict=True))
 
-    def cohort(self, cohort: str) -> list[StatusRow]:
-        if cohort not in self.rows:
-            self.read([Place(stage.name, key) for stage in STAGES for key in stage.partitions(cohort)])
-            self.rows[cohort] = _cohort_rows(self, cohort)
-        return self.rows[cohort]
+    def cohort(self, cohort: str, in_part: bool) -> list[StatusRow]:
+        if (cohort, in_part) not in self.rows:
+            places = [Place(stage.name, key) for stage in STAGES for key in stage.partitions(cohort)]
+            self.read([place for place in places if place not in self.failures])
+            self.rows[cohort, in_part] = _cohort_rows(self, cohort, in_part)
+        return self.rows[cohort, in_part]
 
 
 def status_rows(
@@ -81,7 +84,8 @@ def status_rows(
     """State of every stage and partition of a cohort, or of every cohort that has any manifest.
 
     Stale means: what was read has a newer manifest, the algorithm's version changed, the declared settings differ from
-    those used, it must be trained again, or an upstream stage is itself stale.
+    those used, it must be trained again, or an upstream stage is itself stale. A fold of a study lends what it has:
+    that its study has not asked for every arm yet makes no borrower stale.
 
     Args:
         cohort: one cohort; by default all that have been run.
@@ -94,8 +98,8 @@ def status_rows(
     """
     objects = store or ObjectStore(store_url())
     names = [entry_named(cohort).name] if cohort else begun_cohorts(objects)
-    present = _Present(objects, cache(sources or sources_now), in_part)
-    return [row for name in names for row in present.cohort(name)]
+    present = _Present(objects, cache(sources or sources_now))
+    return [row for name in names for row in present.cohort(name, in_part)]
 
 
 def begun_cohorts(store: ObjectStore) -> list[str]:
@@ -124,14 +128,14 @@ def sources_now(cohort: str) -> dict[str, str] | None:
     return dict(zip(SHARDS_BY_COHORT[cohort], digests, strict=False))
 
 
-def _cohort_rows(present: _Present, cohort: str) -> list[StatusRow]:
+def _cohort_rows(present: _Present, cohort: str, in_part: bool) -> list[StatusRow]:
     declared = _declared(cohort)
     rows: list[StatusRow] = []
     stale: set[str] = set()
     for stage in stages_of(_mappings(declared), STAGES):
-        wanted = _wanted(stage, declared)
+        wanted = _wanted(stage, declared, in_part)
         for partition in stage.partitions(cohort):
-            row = _row(present, stage, partition, wanted, stale)
+            row = _row(present, stage, partition, wanted, stale, in_part)
             rows.append(row)
             if row.state != "fresh":
                 stale.add(str(Place(stage.name, partition)))
@@ -154,17 +158,22 @@ def _declared(cohort: str) -> dict[str, Any] | None:
         return dict.fromkeys(STAGE_NAMES, "")
 
 
-def _wanted(stage: Stage, declared: dict[str, Any] | None) -> dict[str, Any] | str:
-    """A stage's declared settings, or why they cannot be told."""
+def _wanted(stage: Stage, declared: dict[str, Any] | None, in_part: bool) -> dict[str, Any] | str:
+    """A stage's declared settings that count, or why they cannot be told."""
     if declared is None:
         return UNREADABLE
+    overlooked = {"only"} if in_part and stage.name == "translator" else set()
     try:
-        return stage.settings.model_validate(declared.get(stage.name, {})).model_dump()
+        found = stage.settings.model_validate(declared.get(stage.name, {})).model_dump(exclude=overlooked)
+        shared = {"patient_score": patient_score_of({"settings": declared})} if stage.name in BESIDE_ARMS else {}
     except ValidationError:
         return WRONG_SETTINGS
+    return found | shared
 
 
-def _row(present: _Present, stage: Stage, partition: str, wanted: dict[str, Any] | str, stale: set[str]) -> StatusRow:
+def _row(
+    present: _Present, stage: Stage, partition: str, wanted: dict[str, Any] | str, stale: set[str], in_part: bool
+) -> StatusRow:
     place = Place(stage.name, partition)
     pointer, failure = present.pointers[place], present.failures[place]
     counts = ("", "", "") if pointer is None else _counts(pointer)
@@ -172,7 +181,7 @@ def _row(present: _Present, stage: Stage, partition: str, wanted: dict[str, Any]
         return StatusRow(stage.name, partition, "failed", *counts, json.loads(failure)["error"])
     if pointer is None:
         return StatusRow(stage.name, partition, "missing", *counts, "never completed")
-    why = _own_reason(present, stage, pointer, wanted) or _parents_reason(present, pointer, stale)
+    why = _own_reason(present, stage, pointer, wanted) or _parents_reason(present, pointer, stale, in_part)
     return StatusRow(stage.name, partition, "stale" if why else "fresh", *counts, why)
 
 
@@ -191,8 +200,7 @@ def _own_reason(present: _Present, stage: Stage, pointer: dict[str, Any], wanted
         return f"algorithm version {pointer['version']} → {VERSIONS[stage.name]}"
     if isinstance(wanted, str):
         return wanted
-    overlooked = {"only"} if present.in_part and stage.name == "translator" else set()
-    changed = sorted(name for name in wanted.keys() - overlooked if pointer["settings"].get(name) != wanted[name])
+    changed = sorted(name for name in wanted if pointer["settings"].get(name) != wanted[name])
     if changed == ["only"]:
         return "only some of its trainings were asked for"
     if changed:
@@ -206,7 +214,7 @@ def _own_reason(present: _Present, stage: Stage, pointer: dict[str, Any], wanted
     return "" if same else "its declaration, table or files changed"
 
 
-def _parents_reason(present: _Present, pointer: dict[str, Any], stale: set[str]) -> str:
+def _parents_reason(present: _Present, pointer: dict[str, Any], stale: set[str], in_part: bool) -> str:
     """Why a manifest is stale by what it was made from, empty if it is not."""
     cohort = cohort_of(pointer["partition"])
     for parent, digest in pointer["parents"].items():
@@ -214,15 +222,15 @@ def _parents_reason(present: _Present, pointer: dict[str, Any], stale: set[str])
         current = present.pointer(Place(upstream, partition))
         if current is None or current["digest"] != digest:
             return f"{parent} changed"
-        if parent in stale or _stale_elsewhere(present, upstream, partition, cohort):
+        if parent in stale or _stale_elsewhere(present, upstream, partition, cohort, in_part):
             return f"{parent} is not fresh"
     return ""
 
 
-def _stale_elsewhere(present: _Present, stage: str, partition: str, cohort: str) -> bool:
+def _stale_elsewhere(present: _Present, stage: str, partition: str, cohort: str, in_part: bool) -> bool:
     """Whether a manifest of another cohort, whose model this one borrows, is not fresh itself."""
     lender = cohort_of(partition)
     if lender == cohort or lender not in SHARDS_BY_COHORT:
         return False
-    rows = present.cohort(lender)
+    rows = present.cohort(lender, in_part or lender in FOLDS)
     return any((row.stage, row.partition) == (stage, partition) and row.state != "fresh" for row in rows)

@@ -20,7 +20,7 @@ from assets.study.report import Shown, finding, render_study
 from assets.study.rows import study_rows
 from assets.study.settings import StudyError, StudyFile, parse_study
 from assets.tables import STUDY_TABLE
-from resources.catalogue import CatalogueError, entry_named
+from resources.catalogue import CatalogueError, entry_named, read_entry
 from resources.dagster_shapes import PICTURE_BYTES, column_schema, table
 from resources.incremental import Refreshed
 from resources.manifests import Place, read_pointer
@@ -90,7 +90,9 @@ def _study(name: str) -> StudyFile:
 
 def _declared(study: StudyFile, stage: str) -> dict[str, Any]:
     """A stage's settings as all fold cohorts have them."""
-    return {**entry_named(study.cohort).mapping.get("settings", {}).get(stage, {}), **study.settings.get(stage, {})}
+    # Models that the cohort itself has taken since are none of its folds'.
+    declared = read_entry(entry_named(study.cohort).path).mapping.get("settings") or {}
+    return {**declared.get(stage, {}), **study.settings.get(stage, {})}
 
 
 def _figures(analysis: Analysis) -> dict[str, bytes]:

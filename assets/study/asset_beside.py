@@ -32,7 +32,9 @@ def localised(run: StudyRun, shards: Sequence[str]) -> pa.Table | str:
     problems = [f"{place}: {problem}" for place in places if (problem := problem_of(run, place))]
     if problems:
         return problems[0]
-    return pa.concat_tables([read(run, place, LOCALISATION_COLUMNS) for place in places])
+    tables = [read(run, place, LOCALISATION_COLUMNS) for place in places]
+    # Between two shards of an upgrade, one lacks columns.
+    return pa.concat_tables(tables, promote_options="default")
 
 
 def registration(run: StudyRun, shards: Sequence[str]) -> dict[str, dict[str, float]]:

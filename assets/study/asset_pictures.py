@@ -64,12 +64,18 @@ def failure_sheets(run: StudyRun, analysis: Analysis) -> dict[str, bytes]:
 def arms_of_interest(analysis: Analysis, protocol: str) -> list[Entry]:
     """The best arm of a protocol and the one that it is compared with, or else the second best; none without areas."""
     there = [e for e in analysis.entries if e.protocol.name == protocol and e.seed == ALL and e.found is not None]
-    best_first = sorted(there, key=lambda entry: -(entry.found.auc.area if entry.found else 0.0))
+    best_first = sorted(there, key=_strength, reverse=True)
     if not best_first:
         return []
     place = next(place for place, entry in enumerate(analysis.entries) if entry is best_first[0])
     contrast = analysis.aligned.get(place)
     return [best_first[0], *([contrast.other] if contrast else best_first[1:ARMS])]
+
+
+def _strength(entry: Entry) -> float:
+    """What the text ranks arms by, too: an ensemble of more seeds ranks better without any better training."""
+    found = entry.singly or entry.found
+    return found.auc.area if found else 0.0
 
 
 def _cohorts(analysis: Analysis, entry: Entry) -> list[str]:

@@ -17,6 +17,11 @@ ENSEMBLE = (
     "than they do. What one training gives is the mean of single seeds, and that is compared with the baseline."
 )
 
+RETUNED = (
+    "Score and models are lent by {lender}. The threshold is not: sensitivity and specificity at it are of one that "
+    "each fold's own validation normals set anew. What the lent threshold does stands in the folds' own reports."
+)
+
 
 def markdown(analysis: Analysis, rows: Sequence[Row]) -> str:
     """One table a protocol: every arm over its seeds in the order given; then what is missing.
@@ -46,10 +51,12 @@ def protocol_line(analysis: Analysis, name: str) -> str:
 
 
 def sentences(analysis: Analysis, name: str, rows: Sequence[Row]) -> list[str]:
-    """What is to be said of a protocol: power, shortcut, and which arms are absent."""
+    """What is to be said of a protocol: whose threshold, power, shortcut, and which arms are absent."""
     whole = [row for row in rows if row["seed"] == ALL]
     ensembles = any(row["seeds"] > 1 for row in whole)
-    said = [ENSEMBLE if ensembles else "", _power(whole, 1 - analysis.settings.confidence)]
+    lender = analysis.settings.borrow_from
+    retuned = RETUNED.format(lender=lender) if lender else ""
+    said = [ENSEMBLE if ensembles else "", retuned, _power(whole, 1 - analysis.settings.confidence)]
     rival = analysis.shortcut(name)
     if rival is not None and rival.auc is not None:
         said.append(

@@ -21,6 +21,8 @@ from resources.manifests import Place, publish, read_pointer
 from resources.object_store import ObjectStore
 from resources.partitions import cohort_of
 
+# What the audit and the leak control take from the evaluation.
+BESIDE = {stage: {"patient_score": "mean"} for stage in ("shortcut_audit", "leak_control")}
 COUNTS = {"ok": 3, "needs_review": 1, "rejected": 2, "failed": 4, "seconds": 1.25}
 SHARDED = "three_shards"
 
@@ -40,7 +42,7 @@ def complete(stage: str, partition: str, content: int = 0, **changed: Any) -> No
     declared = entry_named(cohort).mapping.get("settings", {}).get(stage, {})
     record = {
         "version": VERSIONS[stage],
-        "settings": found.settings(**declared).model_dump(),
+        "settings": found.settings(**declared).model_dump() | BESIDE.get(stage, {}),
         "parents": parents,
         "partition": partition,
         "source": (sources_now(cohort) or {})[partition] if stage == "radiographs" else "",
@@ -213,6 +215,26 @@ def test_a_lender_of_several_models_comes_up_to_the_last_of_them(
     lent = [name.split()[0] for name in recorder.ran if cohort_of(name.split()[1]) == SHARDED]
     assert list(dict.fromkeys(lent)) == list(STAGE_NAMES[: STAGE_NAMES.index("reference_lung") + 1])
     assert cohort_of(recorder.ran[len(lent)].split()[1]) == "phantom"
+
+
+def test_a_fold_that_lends_is_left_to_its_study(instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
+    brought(instance, SHARDED)
+    pointer = read_pointer(ObjectStore(store_url()), Place("translator", SHARDED))
+    assert pointer is not None
+    complete("translator", SHARDED, settings={**pointer["settings"], "only": ["none/pca/0"]})
+    original = entry_named
+    borrowed = {"translator": {"borrow_from": SHARDED}}
+
+    def declared(name: str) -> Any:  # noqa: ANN401
+        entry = original(name)
+        return entry if name != "phantom" else type(entry)(entry.path, name, {**entry.mapping, "settings": borrowed})
+
+    monkeypatch.setattr("pipelines.lenders.entry_named", declared)
+    for folds, trained in ((frozenset({SHARDED}), False), (frozenset(), True)):
+        monkeypatch.setattr("pipelines.rebuild.FOLDS", folds)
+        recorder = Recorder(instance, "tag")
+        rebuild("phantom", STAGES, recorder, silent)
+        assert (f"translator {SHARDED}" in recorder.ran) is trained
 
 
 def test_it_says_what_it_leaves_alone_and_why_it_launches_what(instance: dg.DagsterInstance) -> None:

@@ -24,6 +24,8 @@ from resources.manifests import Place, publish, read_pointer
 from resources.object_store import ObjectStore
 from resources.partitions import SHARDS_BY_COHORT, cohort_of
 
+# What the audit and the leak control take from the evaluation.
+BESIDE = {stage: {"patient_score": "mean"} for stage in ("shortcut_audit", "leak_control")}
 COUNTS = {"ok": 3, "needs_review": 1, "rejected": 2, "failed": 4, "seconds": 1.25}
 SHARD = "phantom/0"
 CHANGED = "its declaration, table or files changed"
@@ -44,7 +46,7 @@ def complete(store: ObjectStore, stage: str, content: int = 0, **changed: Any) -
         parents[str(place)] = pointer["digest"] if pointer else ""
     record = {
         "version": VERSIONS[stage],
-        "settings": found.settings(**declared).model_dump(),
+        "settings": found.settings(**declared).model_dump() | BESIDE.get(stage, {}),
         "parents": parents,
         "partition": partition_of(stage),
         "source": (sources_now("phantom") or {})[SHARD] if stage == "radiographs" else "",
@@ -120,6 +122,40 @@ def test_a_changed_setting_is_named(finished: ObjectStore) -> None:
     assert (row.state, row.why) == ("stale", "settings differ from the declaration: sources, window_low")
 
 
+def test_another_way_to_condense_patients_makes_all_stale_that_is_compared_by_it(
+    finished: ObjectStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    declared = entry_named("phantom").mapping
+    settings = {**declared["settings"], "evaluation": {"patient_score": "max"}}
+    mapping = {**declared, "settings": settings}
+    monkeypatch.setattr(status, "entry_named", lambda name: Entry(tmp_path, name, mapping))
+    why = {row.stage: row.why for row in status_rows("phantom", finished) if row.state == "stale"}
+    told = "settings differ from the declaration: patient_score"
+    assert {stage for stage, reason in why.items() if reason == told} == {
+        "shortcut_audit",
+        "leak_control",
+        "evaluation",
+    }
+
+
+def test_a_fold_that_has_some_of_its_arms_lends_them_and_its_borrower_is_fresh(
+    finished: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pointer = read_pointer(finished, Place("translator", "phantom"))
+    assert pointer is not None
+    complete(finished, "translator", content=1, settings={**pointer["settings"], "only": ["it_pr/pca/0"]})
+    lend(finished, stage="translator")
+    told = "translator@phantom is not fresh"
+    assert [row.why for row in status_rows("rsna", finished) if row.stage == "translator"] == [told]
+    monkeypatch.setattr(status, "FOLDS", frozenset({"phantom"}))
+    assert [row.state for row in status_rows("rsna", finished) if row.stage == "translator"] == ["fresh"]
+    # Asked for itself, it says what it lacks.
+    assert by_stage(finished)["translator"].why == "only some of its trainings were asked for"
+    complete(finished, "translator", content=1, version="0")
+    lend(finished, stage="translator")
+    assert [row.why for row in status_rows("rsna", finished) if row.stage == "translator"] == [told]
+
+
 def test_a_changed_version_is_named(finished: ObjectStore) -> None:
     complete(finished, "lung_masks", version="0")
     row = by_stage(finished)["lung_masks"]
@@ -142,19 +178,19 @@ def test_a_parent_that_is_gone_makes_stale(finished: ObjectStore) -> None:
     assert rows["lung_masks"].state == "stale"
 
 
-def lend(store: ObjectStore, content: int = 0) -> str:
-    """Publish a segmenter of rsna that is the phantoms' present one."""
-    pointer = read_pointer(store, Place("lung_segmenter", "phantom"))
+def lend(store: ObjectStore, content: int = 0, stage: str = "lung_segmenter") -> str:
+    """Publish a model of rsna that is the phantoms' present one."""
+    pointer = read_pointer(store, Place(stage, "phantom"))
     assert pointer is not None
-    settings = STAGE_SETTINGS["lung_segmenter"](**entry_named("rsna").mapping["settings"]["lung_segmenter"])
+    settings = STAGE_SETTINGS[stage](**entry_named("rsna").mapping["settings"].get(stage, {}))
     record = {
-        "version": VERSIONS["lung_segmenter"],
+        "version": VERSIONS[stage],
         "settings": settings.model_dump(),
-        "parents": {"lung_segmenter@phantom": pointer["digest"]},
+        "parents": {f"{stage}@phantom": pointer["digest"]},
         "partition": "rsna",
         **COUNTS,
     }
-    return publish(store, Place("lung_segmenter", "rsna"), pa.table({"content": [content]}), record)
+    return publish(store, Place(stage, "rsna"), pa.table({"content": [content]}), record)
 
 
 def borrower(store: ObjectStore) -> StatusRow:
@@ -330,6 +366,7 @@ def test_the_largest_cohort_is_judged_in_seconds_and_each_pointer_is_read_once(
         settings = stage.settings(**entry_named("nih").mapping.get("settings", {}).get(stage.name, {})).model_dump()
         for key in stage.partitions("nih"):
             parents = [f"{name}@{at}" for name in stage.reads for at in parent_keys(name, stage.level, key)]
+            settings |= BESIDE.get(stage.name, {})
             record = {"version": VERSIONS[stage.name], "settings": settings, "partition": key, **COUNTS}
             record |= {"source": "s", "parents": {parent: digests[parent] for parent in parents}}
             if stage.name == "lung_segmenter":

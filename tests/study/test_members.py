@@ -258,6 +258,16 @@ def test_localisation_counts_where_it_is_of_the_maps_of_now(made: Made) -> None:
     assert found.localised.num_rows == 1
 
 
+def test_shards_between_two_versions_of_localisation_count_together(made: Made) -> None:
+    made.whole()
+    older = LOCALISATION.remove(LOCALISATION.get_field_index("by_sigma"))
+    for key, schema in zip(SHARDS, (older, LOCALISATION), strict=True):
+        made.write("localisation", key, schema, [{"arm": "it_dpr/pca", "seed": 0}])
+    found = read_member(made.run, COHORT)
+    assert found.localised is not None
+    assert found.localised.num_rows == 2
+
+
 def test_a_leak_control_that_is_not_of_now_is_left_out_and_told(made: Made) -> None:
     made.whole()
     assert read_member(made.run, COHORT).left_out[0] == f"leak_control@{COHORT}: not made yet"

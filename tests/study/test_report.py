@@ -146,6 +146,14 @@ def test_markdown_has_a_line_an_arm_and_the_notice() -> None:
     assert text.startswith("# Made up\n")
 
 
+def test_a_study_with_lent_models_says_that_its_threshold_is_not_lent() -> None:
+    told = "The threshold is not: sensitivity and specificity at it are of one that each fold's own validation normals"
+    lent = replace(ANALYSIS, settings=EvaluationSettings(borrow_from="elsewhere"))
+    assert told in markdown(lent, ROWS)
+    assert "lent by elsewhere" in render_study(lent, ROWS, SHOWN)
+    assert told not in markdown(ANALYSIS, ROWS)
+
+
 @pytest.mark.parametrize("field", ["title", "name"])
 def test_texts_are_escaped(field: str) -> None:
     evil = STUDY.model_copy(update={"title": "", field: "<script>alert(1)</script>"})
