@@ -51,7 +51,8 @@ def _free_slots_of_ended_runs(instance: dg.DagsterInstance) -> None:
     if not storage.supports_global_concurrency_limits:
         return
     pools = [storage.get_concurrency_info(pool) for pool in storage.get_concurrency_keys()]
-    holders = {slot.run_id for pool in pools for slot in (*pool.claimed_slots, *pool.pending_steps)}
+    holders = {slot.run_id for pool in pools for slot in pool.claimed_slots}
+    holders |= {step.run_id for pool in pools for step in pool.pending_steps}
     for run in instance.get_runs(dg.RunsFilter(run_ids=sorted(holders), statuses=ENDED)) if holders else ():
         storage.free_concurrency_slots_for_run(run.run_id)
 
