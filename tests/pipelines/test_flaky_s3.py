@@ -18,6 +18,7 @@ def options(endpoint: str) -> dict[str, object]:
     return {"key": "x", "secret": "x", "client_kwargs": {"endpoint_url": endpoint}}
 
 
+@pytest.mark.slow
 def test_a_run_whose_every_third_request_fails_gives_the_manifests_of_a_local_one(
     tmp_path: Path, s3_endpoint: str
 ) -> None:

@@ -35,7 +35,7 @@ def test_the_shipped_variant_has_its_base(home: Path, shipped: str) -> None:
     assert same_images(shipped) == {"rsna", "rsna_matched_tests"}
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.fixed_dictionaries({name: st.sampled_from([None, *NAMES]) for name in NAMES}))
 def test_cohorts_fall_into_families_whatever_they_name(home: Path, variants: dict[str, str | None]) -> None:
     declare(home, variants)
