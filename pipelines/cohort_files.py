@@ -17,6 +17,7 @@ from resources.catalogue import CatalogueError, Entry, entries, entry_named, fol
 from resources.home import home
 from resources.local_files import write_local
 from resources.object_store import ObjectStore
+from resources.studies import study_of
 
 PEER_FRAMES = "peer_registered"
 
@@ -45,7 +46,7 @@ def declared() -> list[Declared]:
         title = str(entry.mapping.get("title", ""))
         variant_of = "" if problem else str(entry.mapping.get("variant_of") or "")
         shards = 0 if problem else len(shard_names(entry.mapping))
-        is_fold = bool(variant_of) and entry.mapping.get("settings", {}).get("radiographs", {}).get("folds", 0) > 0
+        is_fold = study_of(entry.name) is not None
         listed.append(Declared(entry.name, title, shards, problem, variant_of, is_fold))
     return listed
 
