@@ -163,10 +163,11 @@ class StageRun:
                 )
 
     def ok_table(self, stage: str, partition: str | None = None, columns: Sequence[str] | None = None) -> pa.Table:
-        """Upstream rows that may go on, as a table; see `table`."""
+        """Upstream rows that may go on, as a table; see `table`. A column that a manifest is too old for is left out."""
         wanted = None if columns is None else list(dict.fromkeys([*columns, "status"]))
         table = self.table(stage, partition, wanted)
-        return table.filter(pc.equal(table["status"], "ok")).select(table.column_names if columns is None else columns)
+        kept = table.column_names if columns is None else [name for name in columns if name in table.column_names]
+        return table.filter(pc.equal(table["status"], "ok")).select(kept)
 
     def ok(
         self, stage: str, partition: str | None = None, columns: Sequence[str] | None = None

@@ -21,13 +21,10 @@ TESTS = Path(__file__).parent
 # finished installation that the others wait for.
 LONGEST = (
     "study_runs/test_study_command.py",
-    "pipelines/test_schedules.py",
     "pipelines/test_incremental_run.py",
-    "pipelines/test_kill_points.py",
     "pipelines/test_forget.py",
     "pipelines/test_killed_run.py",
     "pipelines/test_remote_store.py",
-    "pipelines/test_flaky_s3.py",
     "pipelines/test_registration_ways.py",
     "pipelines/test_two_runs.py",
     "pipelines/test_borrowed_run.py",

@@ -98,7 +98,8 @@ def _aside(radiograph: Row, stage: str, row: Row, arm: Row | None = None) -> Tol
 
 def _scored(radiograph: Row, row: Row, decisions: Decisions, best: Arm | None) -> Told:
     name = decisions.score(row["method"])
-    score, threshold = row[name], decisions.threshold(row["arm"], row["seed"], name)
+    # A manifest may be older than a score.
+    score, threshold = row.get(name), decisions.threshold(row["arm"], row["seed"], name)
     known = score is not None and threshold is not None
     columns = {
         "stage": None if row["status"] == "ok" else "anomaly_maps",

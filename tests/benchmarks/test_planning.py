@@ -22,6 +22,7 @@ def measured_apart(rows: int) -> dict[str, Any]:
     return figures
 
 
+@pytest.mark.slow
 def test_the_last_line_tells_what_planning_took(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

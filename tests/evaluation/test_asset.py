@@ -11,7 +11,7 @@ import pytest
 from assets.evaluation import asset
 from assets.evaluation.asset import evaluation
 from assets.tables import ANOMALY_MAPS, SHORTCUTS
-from resources.manifests import Place, publish
+from resources.manifests import Place, publish, read_manifest
 from resources.stage_run import Store
 from tests.pairing.made_up import MadeUp, person
 from tests.scoring.made_up_arms import Scored
@@ -38,7 +38,7 @@ def scored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scored:
     return found
 
 
-def maps(scored: Scored, labelled: bool = True) -> None:
+def maps(scored: Scored, labelled: bool = True, schema: pa.Schema = ANOMALY_MAPS) -> None:
     """Scores that tell the classes apart, and no pixels."""
     for shard in scored.cohort.shards:
         rows: list[Row] = []
@@ -50,7 +50,7 @@ def maps(scored: Scored, labelled: bool = True) -> None:
             values = {name: score for name in ANOMALY_MAPS.names if name.startswith("score_")}
             rows.append({**told, **named, **values, "key": f"{number}", "status": "ok", "reason": ""})
         mine = rows if shard == scored.cohort.shards[0] else []
-        put(scored, "anomaly_maps", shard, mine, ANOMALY_MAPS)
+        put(scored, "anomaly_maps", shard, mine, schema)
 
 
 def shortcuts(scored: Scored, rows: list[Row]) -> None:
@@ -112,3 +112,14 @@ def test_the_check_judges_nothing_without_an_area_or_a_shortcut(scored: Scored) 
     found = checked(scored)
     assert found.passed
     assert found.metadata["note"].value == "not judged: no arm has an area on test patients"
+
+
+def test_maps_of_before_a_score_was_thought_of_are_evaluated_by_the_others(scored: Scored) -> None:
+    older = pa.schema([field for field in ANOMALY_MAPS if not field.name.endswith("_contrast")])
+    assert len(older) < len(ANOMALY_MAPS)
+    maps(scored, schema=older)
+    checked(scored)
+    table = read_manifest(scored.cohort.store, Place("evaluation", scored.cohort.cohort))
+    assert table is not None
+    assert {row["score"] for row in table.to_pylist() if row["headline"]} <= set(older.names)
+    assert [row["auc"] for row in table.to_pylist() if row["headline"] and row["split"] == "test"] == [1.0]

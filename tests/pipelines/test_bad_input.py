@@ -224,7 +224,12 @@ def setting_is_out_of_range(source: Source, declaration: dict[str, Any]) -> None
     [
         (column_is_missing, ["cohort files: columns.label", "no column 'label'", "correct columns.label"]),
         (root_is_missing, ["[files/0]", "cohort files: its root or table cannot be read", "check `root`"]),
-        (url_is_unreachable, ["cohort files: its root or table cannot be read", "check `root`"]),
+        pytest.param(
+            url_is_unreachable,
+            ["cohort files: its root or table cannot be read", "check `root`"],
+            # Its attempts wait for one another.
+            marks=pytest.mark.slow,
+        ),
         (field_is_misspelled, ["files.yaml", "`normal_label` is no known field", "did you mean `normal_labels`?"]),
         (setting_is_out_of_range, ["files.yaml", "settings.radiographs.size", "pseudopair settings radiographs"]),
     ],

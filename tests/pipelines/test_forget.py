@@ -75,6 +75,7 @@ def pairs_of(installation: Installation) -> set[str]:
     return {row["pair_id"] for row in installation.rows("pseudo_pairs")}
 
 
+@pytest.mark.slow
 def test_a_rebuild_after_a_removal_gives_the_pairs_that_are_made_from_scratch(finished: Installation) -> None:
     partners = Counter(row["normal_patient"] for row in finished.rows("pseudo_pairs") if row["split"] == "test")
     digest = finished.pointer("prealigned_radiographs")["digest"]

@@ -10,7 +10,7 @@ from tests.pipelines.killing import NAMED, kill_at_points
 from tests.pipelines.processes import in_child
 from tests.pipelines.small_run import SUBJECTS, manifests, place, pointers
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.slow]
 SEED = 5
 POINTS = 20
 PER_IMAGE = ("radiographs", "lung_masks")

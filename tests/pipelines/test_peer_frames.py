@@ -24,6 +24,7 @@ def test_nothing_is_made_and_nothing_is_read_where_no_peer_is_named(reference: I
         assert not [parent for parent in reference.pointer(stage)["parents"] if parent.startswith(FRAMES)]
 
 
+@pytest.mark.slow
 def test_arms_in_frames_of_peers_beside_others_that_stay_as_they_are(finished: Installation) -> None:
     before, trained_peers = by_arm(finished.rows(TRANSLATOR)), finished.pointer("registration_peers")["digest"]
     kept = {row["key"] for row in finished.rows(MAPS)}

@@ -46,6 +46,7 @@ def test_sharpness_is_over_the_lungs_box(reference: Installation) -> None:
         assert known == [enough and row["arm"] not in ("none", "lung_box")] * 3
 
 
+@pytest.mark.slow
 def test_another_training_of_the_peers_measures_their_arms_alone(finished: Installation, tiny: dict[str, Any]) -> None:
     tiny["settings"][PEERS]["steps"] += 1
     finished.declare(tiny)

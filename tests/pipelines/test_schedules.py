@@ -36,12 +36,14 @@ def happened(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_before_a_first_run_and_in_a_quiet_week_a_tick_launches_nothing(happened: dict[str, Any]) -> None:
     assert happened["before"] == {"skipped": "no cohort has been run yet"}
     assert happened["quiet"] == happened["quiet again"] == {"skipped": "every stage is fresh"}
     assert happened["again"] == {"launched": [], "computed": {}, "statuses": ["SUCCESS"]}
 
 
+@pytest.mark.slow
 def test_new_files_are_seen_once_they_have_settled_and_asked_for_once(happened: dict[str, Any]) -> None:
     assert happened["nothing seen"] == happened["settled"] == {"skipped": "no source changed"}
     assert happened["settling"] == {"skipped": f"{NAME}: its sources changed and are left to settle"}
@@ -51,11 +53,13 @@ def test_new_files_are_seen_once_they_have_settled_and_asked_for_once(happened: 
     assert happened["seen again"]["requested"] == [[key, partition]]
 
 
+@pytest.mark.slow
 def test_a_tick_after_ten_new_files_asks_for_one_run(happened: dict[str, Any]) -> None:
     assert happened["grown"] == {"requested": [[f"2026-11-16T03:00:00+00:00 {NAME}", NAME]]}
     assert happened["after data"] == happened["grown"], "models and scores are still those of before"
 
 
+@pytest.mark.slow
 def test_ten_new_files_in_a_shard_are_computed_and_nothing_else_is(happened: dict[str, Any]) -> None:
     shard = f"{NAME}/0"
     assert happened["data"]["computed"] == {
@@ -74,6 +78,7 @@ def test_ten_new_files_in_a_shard_are_computed_and_nothing_else_is(happened: dic
     ]
 
 
+@pytest.mark.slow
 def test_ten_new_files_train_the_translators_once_and_refit_no_kept_model(happened: dict[str, Any]) -> None:
     computed, launched = happened["rest"]["computed"], happened["rest"]["launched"]
     assert launched.count(f"stage_training {NAME}") == 1
@@ -85,6 +90,7 @@ def test_ten_new_files_train_the_translators_once_and_refit_no_kept_model(happen
     assert not [name for name in launched if name in happened["data"]["launched"]]
 
 
+@pytest.mark.slow
 def test_a_first_run_computes_every_stage(happened: dict[str, Any]) -> None:
     first = happened["first"]
     assert first["computed"][f"radiographs {NAME}/0"] + first["computed"][f"radiographs {NAME}/1"] == FIRST

@@ -67,7 +67,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> ObjectStore:
     return store
 
 
-@pytest.mark.parametrize("half", [0, 1])
+@pytest.mark.parametrize("half", [pytest.param(0, marks=pytest.mark.slow), 1])
 def test_a_training_killed_at_a_random_step_ends_with_the_same_weights(
     tmp_path: Path, whole: ObjectStore, half: int
 ) -> None:

@@ -62,7 +62,7 @@ def table_rows(installation: Installation) -> dict[str, dict[str, Any]]:
     return {row["arm"]: row for row in table.to_pylist() if row["seed"] == "all"}
 
 
-def test_a_study_comes_to_its_table_and_then_has_nothing_to_do(installation: Installation) -> None:
+def test_a_study_comes_to_its_table(installation: Installation) -> None:
     status, printed = installation.call("study", write(installation, **QUICK))
     assert status == 0, printed
     assert "every arm is trained and scored" in printed
@@ -70,6 +70,12 @@ def test_a_study_comes_to_its_table_and_then_has_nothing_to_do(installation: Ins
     assert f"report: {installation.store.uri(TABLE.folder)}/report.html" in printed
     assert [trained(installation, cohort) for cohort in FOLDS] == [["none/pca/0"]] * 2
     assert table_rows(installation)["none/pca"]["auc"] is not None
+
+
+@pytest.mark.slow
+def test_a_finished_study_has_nothing_to_do_and_follows_a_withdrawal(installation: Installation) -> None:
+    status, printed = installation.call("study", write(installation, **QUICK))
+    assert status == 0, printed
     assert_nothing_is_launched(installation)
     # What a study does without is not missed, neither in its folds nor in the whole store.
     for names in (["tried"], []):
