@@ -20,6 +20,7 @@ from pipelines.commands.status import status
 from pipelines.commands.study import study
 from pipelines.commands.verify import verify
 from resources.home import COHORTS_VARIABLE, home
+from resources.yaml_text import from_yaml
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -39,7 +40,7 @@ def _parse_settings(items: list[str]) -> dict[str, dict[str, Any]]:
             raise stop(f"--set {item}: expected STAGE.SETTING=VALUE, e.g. lung_masks.sources=pbtseg")
         try:
             # Nothing after the sign is an empty text; YAML would make it null.
-            overrides.setdefault(stage, {})[name] = yaml.safe_load(value) if value else ""
+            overrides.setdefault(stage, {})[name] = from_yaml(value) if value else ""
         except yaml.YAMLError:
             raise stop(f"--set {item}: the value is no YAML; quote it") from None
     return overrides

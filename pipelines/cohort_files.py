@@ -18,6 +18,7 @@ from resources.home import home
 from resources.local_files import write_local
 from resources.object_store import ObjectStore
 from resources.studies import study_of
+from resources.yaml_text import from_yaml
 
 PEER_FRAMES = "peer_registered"
 
@@ -130,7 +131,7 @@ def movable(path: Path) -> dict[str, Any]:
 
     Its root is resolved now; other variables stay, they may hold secrets.
     """
-    mapping: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    mapping: dict[str, Any] = from_yaml(path.read_text(encoding="utf-8"))
     root = str(mapping.get("root") or "").replace("${COHORT_FOLDER}", str(path.parent))
     if root:
         mapping["root"] = root if root.startswith("$") else rooted(root, path.parent)

@@ -10,6 +10,7 @@ import yaml
 
 from resources.home import COHORTS_VARIABLE, DATA_VARIABLE, data_root, home
 from resources.taken_models import TakenError, taken
+from resources.yaml_text import from_yaml
 
 # Checked here too: one unusable name among the partition keys would keep every cohort from loading.
 NAME = re.compile(r"[a-z0-9_-]{1,40}")
@@ -46,7 +47,7 @@ def folders() -> list[Path]:
 def read_entry(path: Path) -> Entry:
     """One cohort file; an unreadable one becomes an entry with its problem."""
     try:
-        mapping = yaml.safe_load(path.read_text(encoding="utf-8"))
+        mapping = from_yaml(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         return Entry(path, path.stem, {}, f"{path.name}: not readable as YAML ({type(error).__name__}); mend it")
     if not isinstance(mapping, dict) or not isinstance(mapping.get("name"), str):

@@ -163,7 +163,7 @@ class StageRun:
                 )
 
     def ok_table(self, stage: str, partition: str | None = None, columns: Sequence[str] | None = None) -> pa.Table:
-        """Upstream rows that may go on, as a table; see `table`. A column that a manifest is too old for is left out."""
+        """Upstream rows that may go on, as a table; see `table`. Columns that its manifest has not are left out."""
         wanted = None if columns is None else list(dict.fromkeys([*columns, "status"]))
         table = self.table(stage, partition, wanted)
         kept = table.column_names if columns is None else [name for name in columns if name in table.column_names]

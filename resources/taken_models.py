@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from resources.home import home
 from resources.local_files import write_local
+from resources.yaml_text import from_yaml
 
 Settings = dict[str, dict[str, Any]]
 
@@ -50,7 +51,7 @@ def taken(cohort: str) -> Taken | None:
     if not path.is_file():
         return None
     try:
-        return Taken.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return Taken.model_validate(from_yaml(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:
         raise TakenError(
             f"{path}: cannot be read ({type(error).__name__}); delete it, then run {cohort} with --model again"

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from resources.arrays import decode
 from tests.pipelines.installation import Installation
 
