@@ -43,7 +43,8 @@ def _reset() -> int | None:
 
 def _give_back() -> None:
     """Hand what was freed back to the system, where the C library can: else it would be used again unseen."""
-    gc.collect()
+    # Not the oldest objects: with Dagster and torch loaded a look at all of them takes longer than most of the work.
+    gc.collect(1)
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform.startswith("linux") else None
     if trim is not None:
         trim(0)

@@ -37,7 +37,7 @@ TINY: dict[str, Any] = {
             "arms": ["it_dpr/cut", "it_dpr/pca"],
             "size": 32,
             # Enough of them to be killed in between.
-            "steps": 60,
+            "steps": 40,
             "batch": 2,
             "generator_width": 4,
             "generator_blocks": 2,
