@@ -484,7 +484,7 @@ EVALUATION = pa.schema(
         ("split", pa.string()),
         # It speaks for its arm in summaries: as `chosen`, unless the settings name one score for all.
         ("headline", pa.bool_()),
-        # By validation patients, one a method; test patients have no say.
+        # By validation patients, one an arm; test patients have no say.
         ("chosen", pa.bool_()),
         ("normals", pa.int32()),
         ("abnormals", pa.int32()),

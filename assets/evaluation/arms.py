@@ -33,9 +33,9 @@ class Evaluated:
     decisions: Decisions
     settings: EvaluationSettings
 
-    def headline(self, method: str) -> str:
-        """The score of the summary for a method."""
-        return self.decisions.score(method) if self.settings.headline == "validation" else self.settings.headline
+    def headline(self, arm: str) -> str:
+        """The score of the summary for an arm."""
+        return self.decisions.score(arm) if self.settings.headline == "validation" else self.settings.headline
 
 
 def evaluated(table: pa.Table, settings: EvaluationSettings, decisions: Decisions | None = None) -> Evaluated:
@@ -59,14 +59,14 @@ def arm_results(found: Evaluated, arms: Sequence[ScoredArm]) -> list[ArmResult]:
             arm.seed,
             None,
             tuple(score_result(score, arm.patients(score), found.settings) for score in _told(found, arm)),
-            found.headline(arm.method),
+            found.headline(arm.arm),
         )
         for arm in arms
     ]
 
 
 def _told(found: Evaluated, arm: ScoredArm) -> list[str]:
-    always = (found.headline(arm.method), found.decisions.score(arm.method))
+    always = (found.headline(arm.arm), found.decisions.score(arm.arm))
     return [score for score in SCORE_NAMES if score in always or arm.has(score)]
 
 
@@ -79,7 +79,7 @@ def arm_comparisons(found: Evaluated) -> list[ArmComparison]:
 
 def _compared(found: Evaluated, arm: ScoredArm, other: ScoredArm) -> ArmComparison:
     shared = np.intersect1d(arm.ids, other.ids)
-    first, second = (side.patients_on(found.headline(side.method), shared) for side in (arm, other))
+    first, second = (side.patients_on(found.headline(side.arm), shared) for side in (arm, other))
     abnormals = int(np.count_nonzero(first.labels))
     counts = (len(first.labels) - abnormals, abnormals)
     settings = found.settings
@@ -116,8 +116,8 @@ def _row(
         "seed": arm.seed,
         "score": result.score,
         "split": split,
-        "headline": result.score == found.headline(arm.method),
-        "chosen": result.score == found.decisions.score(arm.method),
+        "headline": result.score == found.headline(arm.arm),
+        "chosen": result.score == found.decisions.score(arm.arm),
         "normals": result.negatives,
         "abnormals": result.positives,
         "auc": result.auc.area if result.auc else None,

@@ -33,7 +33,7 @@ from resources.partitions import COHORTS, SHARDS_BY_COHORT, all_shards_of
 from resources.stage_config import config_schema
 from resources.stage_run import StageRun, Store, stage_run
 
-VERSION = "3"
+VERSION = "4"
 PACKAGES = ("dagster", "torch", "numpy", "scikit-image", "SimpleITK", "pyarrow")
 ASIDE_STAGES = ("radiographs", "lung_masks", "prealigned_radiographs", "registered_radiographs")
 CURVES = 8

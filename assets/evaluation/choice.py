@@ -1,4 +1,4 @@
-"""What validation patients decide: which score speaks for a method, and above which value it calls a patient abnormal.
+"""What validation patients decide: which score speaks for an arm, and above which value it calls a patient abnormal.
 
 Test patients have no say in either.
 """
@@ -27,7 +27,7 @@ class Decisions:
     """What was decided.
 
     Attributes:
-        chosen: score by method; `USUAL` speaks for a method that is not named.
+        chosen: score by arm, whatever other arms there are; `USUAL` speaks for an arm that is not named.
         thresholds: by arm, seed and score; a patient above it is called abnormal. None where there was no
             validation normal, or a score of one is not finite.
     """
@@ -35,9 +35,9 @@ class Decisions:
     chosen: Mapping[str, str]
     thresholds: Mapping[ArmScore, float | None]
 
-    def score(self, method: str) -> str:
-        """The score that speaks for a method."""
-        return self.chosen.get(method, USUAL)
+    def score(self, arm: str) -> str:
+        """The score that speaks for every seed of an arm."""
+        return self.chosen.get(arm, USUAL)
 
     def threshold(self, arm: str, seed: int, score: str) -> float | None:
         """The value above which a patient is called abnormal, itself still normal; None where nothing decided it."""
@@ -46,22 +46,22 @@ class Decisions:
 
 def decide(validation: Sequence[ScoredArm], settings: EvaluationSettings) -> Decisions:
     """Choice of score and thresholds from every arm's validation patients."""
-    by_method: dict[str, list[ScoredArm]] = {}
+    seeds: dict[str, list[ScoredArm]] = {}
     for arm in validation:
-        by_method.setdefault(arm.method, []).append(arm)
+        seeds.setdefault(arm.arm, []).append(arm)
     thresholds: dict[ArmScore, float | None] = {
         (arm.arm, arm.seed, score): threshold_at(settings.specificity, arm.scores(score)[~arm.groups.labels])
         for arm in validation
         for score in SCORE_NAMES
     }
-    return Decisions({method: chosen_score(arms) for method, arms in by_method.items()}, thresholds)
+    return Decisions({arm: chosen_score(members) for arm, members in seeds.items()}, thresholds)
 
 
 def decided(rows: Iterable[Mapping[str, Any]]) -> Decisions:
     """Decisions as rows of the evaluation table hold them, of this cohort or of one that lends its models."""
     mine = list(rows)
     return Decisions(
-        {row["method"]: row["score"] for row in mine if row["chosen"]},
+        {row["arm"]: row["score"] for row in mine if row["chosen"]},
         {(row["arm"], row["seed"], row["score"]): row["threshold"] for row in mine},
     )
 
@@ -80,10 +80,10 @@ def validation_areas(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[str, int],
 
 
 def chosen_score(arms: Sequence[ScoredArm]) -> str:
-    """The score with the highest mean validation area over a method's alignments and seeds.
+    """The score with the highest mean validation area over an arm's seeds.
 
-    Of equals the first in `SCORE_NAMES`; only scores that are defined in every arm are compared. `USUAL` where an
-    arm has fewer than `FEWEST` patients in a class.
+    Of equals the first in `SCORE_NAMES`; only scores that are defined in every seed are compared. `USUAL` where a
+    seed has fewer than `FEWEST` patients in a class.
     """
     if min(min(arm.class_counts) for arm in arms) < FEWEST:
         return USUAL

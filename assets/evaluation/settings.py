@@ -20,7 +20,7 @@ class EvaluationSettings(BaseModel):
     )
     headline: Literal["validation", ScoreName] = Field(
         default="validation",
-        description="the score of the summary: for each method the one that validation patients chose, or a score "
+        description="the score of the summary: for each arm the one that validation patients chose, or a score "
         "fixed beforehand",
     )
     # The highest of many is higher: it would tell how often a patient was radiographed.

@@ -13,7 +13,7 @@ MEANING = {
     "arm": "alignment and method that the score is of; null where the image was set aside for all arms",
     "seed": "of the arm's training",
     "best": "whether validation patients prefer this arm and seed, by the area of its score",
-    "score_name": "which score it is: the one that validation patients chose for the method",
+    "score_name": "which score it is: the one that validation patients chose for the arm",
     "score": "of this image; higher is more abnormal",
     "threshold": "of a patient's score, from validation normals; null where there was none",
     "above": "whether the score of this image alone exceeds the threshold",

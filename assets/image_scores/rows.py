@@ -97,7 +97,7 @@ def _aside(radiograph: Row, stage: str, row: Row, arm: Row | None = None) -> Tol
 
 
 def _scored(radiograph: Row, row: Row, decisions: Decisions, best: Arm | None) -> Told:
-    name = decisions.score(row["method"])
+    name = decisions.score(row["arm"])
     # A manifest may be older than a score.
     score, threshold = row.get(name), decisions.threshold(row["arm"], row["seed"], name)
     known = score is not None and threshold is not None

@@ -72,7 +72,7 @@ def _scored(run: StudyRun, cohort: str) -> dict[ArmSeed, FoldArm]:
     evaluation = read_pointer(run.store, Place("evaluation", cohort)) or {}
     settings = EvaluationSettings.model_validate(evaluation["settings"])
     rows = read(run, Place("evaluation", cohort)).to_pylist()
-    headline = {row["method"]: row["score"] for row in rows if row["headline"]}
+    headline = {row["arm"]: row["score"] for row in rows if row["headline"]}
     tables = [ok(run, Place("anomaly_maps", key), SCORED_COLUMNS) for key in SHARDS_BY_COHORT[cohort]]
     return _fold_arms(pa.concat_tables(tables), headline, settings)
 
@@ -93,7 +93,7 @@ def _fold_arms(scored: pa.Table, headline: Mapping[str, str], settings: Evaluati
         {(arm.arm, arm.seed): arm for arm in scored_arms(scored, split, settings.patient_score)}
         for split in ("validation", "test")
     )
-    return {key: _fold_arm(validation.get(key), arm, headline[arm.method]) for key, arm in test.items()}
+    return {key: _fold_arm(validation.get(key), arm, headline[arm.arm]) for key, arm in test.items()}
 
 
 def _fold_arm(validation: ScoredArm | None, test: ScoredArm, score: str) -> FoldArm:

@@ -75,7 +75,7 @@ def lent(store: ObjectStore, model: str, arm: str | None = None, seed: int | Non
         raise BorrowingError(f"{cohort} has no row of {lacking[0]}; run {remade(cohort)}")
     chosen = _chosen(cohort, rows["translator"], rows["evaluation"], arm, seed)
     decisions = decided(rows["evaluation"])
-    score = decisions.score(chosen["method"])
+    score = decisions.score(chosen["arm"])
     return Lent(
         cohort,
         generation,

@@ -52,7 +52,7 @@ def test_a_headline_fixed_beforehand_leaves_the_choice_beside_it() -> None:
 
 
 def test_a_lender_s_decisions_stand_where_there_is_no_validation() -> None:
-    theirs = Decisions({"pca": "score_top5"}, {("it_dpr/pca", 0, "score_top5"): 0.25})
+    theirs = Decisions({"it_dpr/pca": "score_top5"}, {("it_dpr/pca", 0, "score_top5"): 0.25})
     rows = evaluation_rows(evaluated(table(ROWS), SETTINGS, theirs))
     (chosen,) = [item for item in rows if item["chosen"]]
     assert (chosen["score"], chosen["headline"], chosen["threshold"]) == ("score_top5", True, 0.25)
