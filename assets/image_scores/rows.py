@@ -100,7 +100,6 @@ def _scored(radiograph: Row, row: Row, decisions: Decisions, best: Arm | None) -
     name = decisions.score(row["arm"])
     # A manifest may be older than a score.
     score, threshold = row.get(name), decisions.threshold(row["arm"], row["seed"], name)
-    known = score is not None and threshold is not None
     columns = {
         "stage": None if row["status"] == "ok" else "anomaly_maps",
         "arm": row["arm"],
@@ -109,7 +108,7 @@ def _scored(radiograph: Row, row: Row, decisions: Decisions, best: Arm | None) -
         "score_name": name,
         "score": score,
         "threshold": threshold,
-        "above": score > threshold if known else None,
+        "above": None if score is None or threshold is None else score > threshold,
     }
     return Told({**_image(radiograph), **columns}, row["status"], row["reason"] or "", row)
 
