@@ -12,8 +12,8 @@ from tests.pipelines.processes import in_child
 from tests.pipelines.small_run import manifests, pointers, run_stages
 
 pytestmark = pytest.mark.timeout(600)
-# Attempts after this one wait long for one another.
-SLOW_DOWN = pytest.param("SlowDown", marks=pytest.mark.slow)
+# Attempts after an answer wait longer for one another than those after none.
+ANSWERS = [pytest.param(each, marks=pytest.mark.slow) for each in ("InternalError", "SlowDown")]
 
 
 def options(endpoint: str) -> dict[str, object]:
@@ -38,7 +38,7 @@ def test_a_run_whose_every_third_request_fails_gives_the_manifests_of_a_local_on
     assert {pointer["failed"] for pointer in pointers(remote).values()} == {0}
 
 
-@pytest.mark.parametrize("failure", [SLOW_DOWN if each == "SlowDown" else each for each in FAILURES])
+@pytest.mark.parametrize("failure", [*ANSWERS, "reset", "cut"])
 def test_each_failure_of_a_request_is_survived_by_each_operation(s3_endpoint: str, failure: str) -> None:
     root = f"s3://pseudopair/{uuid.uuid4().hex}"
     with proxied(s3_endpoint, lambda number: failure if number % 2 else None) as proxy:
@@ -55,7 +55,7 @@ def test_each_failure_of_a_request_is_survived_by_each_operation(s3_endpoint: st
         assert proxy.failed[failure] >= 5
 
 
-@pytest.mark.parametrize("failure", ["InternalError", SLOW_DOWN, "reset"])
+@pytest.mark.parametrize("failure", [*ANSWERS, "reset"])
 def test_a_server_that_only_fails_is_an_error_in_bounded_time(s3_endpoint: str, failure: str) -> None:
     with proxied(s3_endpoint, lambda number: failure) as proxy:
         store = ObjectStore(f"s3://pseudopair/{uuid.uuid4().hex}", options(proxy.url))
