@@ -56,6 +56,30 @@ def test_golden_area_and_variance_by_hand() -> None:
     assert found.standard_error == pytest.approx(np.sqrt(5) / 12)
 
 
+def _repeated(counts: str) -> list[int]:
+    """Values as `VALUE` or `VALUE*TIMES`."""
+    pairs = (each.split("*") for each in counts.split())
+    return [int(value) for value, *times in pairs for _ in range(int(times[0]) if times else 1)]
+
+
+def test_golden_area_and_interval_of_proc_s_example() -> None:
+    # Turck et al. 2010, Intensive Care Med 36:107 (aSAH of R's pROC): S100B in 0.01 ng/ml, 72 patients with a good and
+    # 41 with a poor outcome. pROC prints the area 0.7314 and DeLong's plain, not logit, interval 0.6301-0.8326.
+    good = _repeated(
+        "4*5 5*3 6*2 7*6 8*6 9*6 10*7 11*4 13*3 14*4 15*4 16*3 17*2 18 19*2 24 28 32 33 34 38 43 45 46 47*2 48 50*2"
+    )
+    poor = _repeated(
+        "3 7*3 8 9*2 10*2 11 12 13*2 14 16 22 23 25 26 27 30 32 33 35 41 44*2 48 49 52 56 58 70 71*2 74 77 82 86 96 207"
+    )
+    labels = [0] * len(good) + [1] * len(poor)
+    found = auc([*good, *poor], labels)
+    assert (len(good), len(poor)) == (72, 41)
+    assert found.area == pytest.approx(0.7314, abs=5e-5)
+    assert found.standard_error is not None
+    half = norm.ppf(0.975) * found.standard_error
+    assert (found.area - half, found.area + half) == pytest.approx((0.6301, 0.8326), abs=5e-5)
+
+
 def test_golden_logit_interval_by_hand() -> None:
     found = auc([3, 2, 2, 1, 2], [1, 1, 1, 0, 0], confidence=0.9)
     # logit(5/6) = ln 5; the derivative of the logit is 1 / (5/6 * 1/6) = 36/5
