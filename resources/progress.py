@@ -1,5 +1,6 @@
-"""Lines that say how far a training is, at most one every few seconds."""
+"""Lines that say how far a training is, at most one every few seconds, and none of them worth the training."""
 
+import sys
 import time
 from collections.abc import Callable
 
@@ -24,3 +25,19 @@ def training_progress(say: Callable[[str], None], name: str) -> Callable[[int, i
         say(f"{name}: step {step} of {steps}, {left:.0f} s left at this pace; {shown}")
 
     return speak
+
+
+def steadfast(say: Callable[[str], None]) -> Callable[[str], None]:
+    """`say` for long work, which a log that cannot be written must not end.
+
+    Dagster's logger writes each line to the event database and raises where that is locked or its disk is full. Such a
+    line goes to standard error instead, with the kind of the error; the run itself meets the database again at its end.
+    """
+
+    def told(line: str) -> None:
+        try:
+            say(line)
+        except Exception as error:
+            print(f"{line} (not in the log: {type(error).__name__})", file=sys.stderr)
+
+    return told

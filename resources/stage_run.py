@@ -31,6 +31,7 @@ from resources.manifests import (
 from resources.object_store import ObjectStore, StoreConflict
 from resources.partitions import SHARDS_BY_COHORT, cohort_of
 from resources.planned import Brought, Planned, bring_up_planned
+from resources.progress import steadfast
 from resources.stage_config import resolve
 from resources.tombstones import tombstones
 
@@ -308,7 +309,7 @@ def stage_run(context: dg.AssetExecutionContext, store: Store, version: str) -> 
         run_id=context.run.run_id,
         expected=pointer_version(store.objects(), Place(stage, partition)),
         retry_failed=context.run.tags.get(RETRY_TAG) == "true",
-        progress=context.log.info,
+        progress=steadfast(context.log.info),
         removals=complete,
     )
     with recorded(run):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from resources.manifests import Place, pointer_version
+from resources.progress import steadfast
 from resources.stage_run import StageRun, Store, recorded, removals
 from resources.studies import study_named
 
@@ -49,7 +50,7 @@ def study_run(
         launched=dict(context.op_execution_context.op_config or {}),
         run_id=context.run.run_id,
         expected=pointer_version(store.objects(), Place(stage, study)),
-        progress=context.log.info,
+        progress=steadfast(context.log.info),
         members=members,
     )
     run.removals = run.withdrawals()

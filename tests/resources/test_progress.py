@@ -1,7 +1,7 @@
 import pytest
 
 from resources import progress
-from resources.progress import training_progress
+from resources.progress import steadfast, training_progress
 
 
 class Clock:
@@ -53,3 +53,25 @@ def test_a_first_call_after_a_long_step_divides_by_no_zero(clock: Clock) -> None
     clock.now += 10
     speak(1, 2, {})
     assert len(lines) == 1
+
+
+def test_a_log_that_cannot_be_written_ends_no_work(capsys: pytest.CaptureFixture[str]) -> None:
+    def locked(line: str) -> None:
+        raise OSError("database is locked")
+
+    steadfast(locked)("step 3 of 9")
+    assert capsys.readouterr().err == "step 3 of 9 (not in the log: OSError)\n"
+
+
+def test_a_log_that_can_be_written_takes_every_line_once(capsys: pytest.CaptureFixture[str]) -> None:
+    lines: list[str] = []
+    steadfast(lines.append)("step 3 of 9")
+    assert (lines, capsys.readouterr().err) == (["step 3 of 9"], "")
+
+
+def test_an_interruption_is_no_fault_of_the_log() -> None:
+    def interrupted(line: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        steadfast(interrupted)("step 3 of 9")
