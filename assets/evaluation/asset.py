@@ -20,7 +20,7 @@ from assets.evaluation.report_model import ArmResult, Picture, Report, SetAside,
 from assets.evaluation.report_rows import shortcut_results, threshold_results
 from assets.evaluation.roc import roc_curve
 from assets.evaluation.scored import SCORED_COLUMNS
-from assets.evaluation.settings import EvaluationSettings
+from assets.evaluation.settings import EvaluationSettings, patient_score_of
 from assets.pairing.frames import Row
 from assets.pictures import to_png
 from assets.tables import EVALUATION
@@ -68,6 +68,7 @@ def evaluation(context: dg.AssetExecutionContext, store: Store) -> dg.Materializ
     """AUC of every arm on test patients with DeLong's interval on the logit scale, beside shortcuts; and the report."""
     with stage_run(context, store, VERSION) as run:
         settings = run.settings(EvaluationSettings)
+        _require_one_patient_score(run, settings)
         found = evaluated(run.ok_table("anomaly_maps", columns=SCORED_COLUMNS), settings, _lent(run, settings))
         rows = [{**row, "borrowed_from": settings.borrow_from} for row in evaluation_rows(found)]
         arms = tuple(_timed(run, arm_results(found, found.test)))
@@ -88,6 +89,17 @@ def evaluation(context: dg.AssetExecutionContext, store: Store) -> dg.Materializ
         result = run.finish(done, EVALUATION, metadata, lambda: figures, [headline_above_shortcuts(report)])
         remember_generation(run.store, run.place)
         return result
+
+
+def _require_one_patient_score(run: StageRun, settings: EvaluationSettings) -> None:
+    """What stands beside the arms is condensed by the declaration, whatever this launch asks for."""
+    declared = patient_score_of(run.mapping)
+    if settings.patient_score != declared:
+        raise dg.Failure(
+            f"{run.cohort}: evaluation.patient_score is {settings.patient_score} in this launch and {declared} in the "
+            "cohort's declaration, which shortcut_audit and leak_control follow; set it in the cohort file",
+            allow_retries=False,
+        )
 
 
 def _lent(run: StageRun, settings: EvaluationSettings) -> Decisions | None:

@@ -123,3 +123,8 @@ def test_maps_of_before_a_score_was_thought_of_are_evaluated_by_the_others(score
     assert table is not None
     assert {row["score"] for row in table.to_pylist() if row["headline"]} <= set(older.names)
     assert [row["auc"] for row in table.to_pylist() if row["headline"] and row["split"] == "test"] == [1.0]
+
+
+def test_patients_are_condensed_as_beside_the_arms(scored: Scored) -> None:
+    with pytest.raises(dg.Failure, match="patient_score is max in this launch and mean in the cohort's declaration"):
+        checked(scored, patient_score="max")
