@@ -280,15 +280,12 @@ NORMAL_MAPS = pa.schema(
 )
 
 # Of the absolute map and of its positive part, in units of the image and (`_z`, null where an arm has no normal maps)
-# in spreads of normals: mean, mean of the highest 5 %, highest value of the smoothed map, 99th percentile.
+# in spreads of normals, and of |x - G(x)| - |x - F(x)| (`_contrast`, null where there is no translator F to abnormal):
+# mean, mean of the highest 5 %, highest value of the smoothed map, 99th percentile; in the lungs and in their core.
 _SCORES = [
-    (f"score_{reducer}{kind}{scale}", pa.float64())
-    for scale in ("", "_z")
-    for kind in ("", "_positive")
-    for reducer in ("mean", "top5", "max", "p99")
-] + [
-    # Of |x - G(x)| - |x - F(x)|, null where an arm has no translator F to abnormal.
-    (f"score_{reducer}_contrast", pa.float64())
+    (f"score_{reducer}{kind}{region}", pa.float64())
+    for region in ("", "_core")
+    for kind in ("", "_positive", "_z", "_positive_z", "_contrast")
     for reducer in ("mean", "top5", "max", "p99")
 ]
 

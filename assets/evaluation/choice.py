@@ -16,7 +16,7 @@ from assets.evaluation.scored import ScoredArm
 from assets.evaluation.settings import EvaluationSettings
 from assets.scoring.score import SCORE_NAMES, ScoreName
 
-# With fewer validation patients in a class the best of twenty scores is the luckiest.
+# With fewer validation patients in a class the best of forty scores is the luckiest.
 FEWEST = 5
 USUAL: ScoreName = "score_mean"
 ArmScore = tuple[str, int, str]

@@ -33,7 +33,7 @@ from resources.stage_config import config_schema
 from resources.stage_run import StageRun, Store, stage_run
 from resources.unchanged import unchanged
 
-VERSION = "2"
+VERSION = "3"
 SHEET_ROWS = 2
 SHOWN = {"variant": "string", "scorer": "string", "reason": "string"} | dict.fromkeys(
     ("auc", "low", "high", "difference", "difference_low", "difference_high", "p"), "float"

@@ -63,7 +63,7 @@ def _fitted(normals: Sequence[Brought], images: Tensor, masks: Tensor, settings:
     pca = fit_pca(known, theirs, settings.components)
     differences = {
         "template": (images - template["mean"]).abs() * template["gain"] / 2,
-        "pca": (images - reconstruct(pca, images).clamp(-1, 1)).abs() / 2,
+        "pca": (images - reconstruct(pca, images, masks).clamp(-1, 1)).abs() / 2,
     }
     found: Scores = {}
     for name, difference in differences.items():

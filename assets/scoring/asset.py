@@ -18,7 +18,7 @@ from resources.stage_config import config_schema
 from resources.stage_run import StageRun, Store, stage_run
 from resources.unchanged import unchanged
 
-VERSION = "3"
+VERSION = "4"
 
 
 @dg.asset(

@@ -11,7 +11,7 @@ from torch import Tensor
 from assets.pairing.frames import Frame
 from assets.scoring.anomaly_map import AnomalyMaps, anomaly_maps
 from assets.scoring.lesion import lesion_measures
-from assets.scoring.score import Kind, score_columns
+from assets.scoring.score import Contrast, Kind, regions, score_columns
 from assets.scoring.settings import ScoringSettings
 from assets.translation.domain import prepare
 from assets.translation.moments import Usual
@@ -116,14 +116,19 @@ def measured(row: Mapped, usual: Mapping[Kind, Usual] | None, settings: ScoringS
         ValueError: no pixel counts as lung.
     """
     columns: dict[str, float] = {}
-    for kind, values in row.values.items():
-        columns |= score_columns(values, row.lungs, kind, settings)
-        if usual is not None:
-            columns |= score_columns(usual[kind].z(values, row.lungs), row.lungs, kind, settings, z=True)
-    if row.contrast is not None:
-        columns |= score_columns(row.contrast, row.lungs, "contrast", settings)
+    for of, region in regions(row.lungs, settings.core_margin).items():
+        for kind, z, values in _read(row, usual):
+            columns |= score_columns(values, region, kind, settings, z=z, of=of)
     lesion = row.framed.lesion
     return columns if lesion is None else columns | lesion_measures(row.values["absolute"], lesion, row.lungs)
+
+
+def _read(row: Mapped, usual: Mapping[Kind, Usual] | None) -> list[tuple[Kind | Contrast, bool, F32]]:
+    """What scores are read from: kind, whether in spreads of normals, and the map."""
+    found: list[tuple[Kind | Contrast, bool, F32]] = [(kind, False, values) for kind, values in row.values.items()]
+    if usual is not None:
+        found += [(kind, True, usual[kind].z(values, row.lungs)) for kind, values in row.values.items()]
+    return found if row.contrast is None else [*found, ("contrast", False, row.contrast)]
 
 
 def arrays_of(row: Mapped) -> Arrays:

@@ -40,7 +40,8 @@ def translate(
         autocast: compute in bfloat16 (GANs only).
 
     Returns:
-        (N, 1, S, S) in [-1, 1], float32, on the CPU. An image's result does not depend on the others.
+        (N, 1, S, S) in [-1, 1], float32, on the CPU. An image's result does not depend on the others,
+        but for the rounding of convolutions, whose kernel may hang on the size of a batch (PCA: to the bit).
 
     Raises:
         ValueError: shapes of images and masks differ.
@@ -62,24 +63,30 @@ def translator_of(
     Raises:
         RuntimeError: the weights do not fit the settings' generator.
     """
+    generate: Translate
     if is_gan(method):
-        generate = _generator(method, weights, settings, device or torch.device("cpu"), autocast=autocast)
+        generate = _unmasked(_generator(method, weights, settings, device or torch.device("cpu"), autocast=autocast))
     elif method == "pca":
         generate = partial(_row_by_row, partial(reconstruct, weights))
     else:
-        generate = partial(recall, weights)
+        generate = _unmasked(partial(recall, weights))
 
     def confined(images: Tensor, masks: Tensor) -> Tensor:
         if images.ndim != 4 or images.shape != masks.shape:
             raise ValueError(f"images {tuple(images.shape)} and masks {tuple(masks.shape)} must both be (N, 1, S, S)")
-        return confine(generate(images), support(masks))
+        return confine(generate(images, masks), support(masks))
 
     return confined
 
 
-def _row_by_row(translate: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+def _unmasked(generate: Callable[[Tensor], Tensor]) -> Translate:
+    return lambda images, masks: generate(images)
+
+
+def _row_by_row(translate: Translate, images: Tensor, masks: Tensor) -> Tensor:
     # A product of matrices may round a row otherwise beside other rows.
-    return torch.cat([images[:0], *(translate(image[None]).clamp(-1, 1) for image in images)])
+    rows = zip(torch.split(images, 1), torch.split(masks, 1), strict=True) if len(images) else ()
+    return torch.cat([images[:0], *(translate(image, mask).clamp(-1, 1) for image, mask in rows)])
 
 
 def _generator(

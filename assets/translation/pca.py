@@ -5,47 +5,47 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from assets.translation.domain import support
-
 # Enough normals for a few dozen components; keeps the eigenproblem within seconds.
 LARGEST_SAMPLE = 4000
+# Units of what has the value 1 in a soft mask, here as in the anomaly maps.
+_LUNG = 0.5
 
 
 def fit_pca(normal: Tensor, masks: Tensor, components: int) -> dict[str, Tensor]:
-    """Mean and leading principal components of normal images.
+    """Mean and leading principal components of normal lungs.
 
-    Only pixels that are lung in at least one image take part. From more than 4,000 images an evenly spaced 4,000 are
-    taken. Fit on training normals only.
+    A pixel's mean is that of the images which have lung there, and where an image has none it deviates by nothing:
+    otherwise the components describe the outlines of the masks instead of the tissue. From more than 4,000 images an
+    evenly spaced 4,000 are taken. Fit on training normals only.
 
     Source: Turk and Pentland 1991, doi:10.1162/jocn.1991.3.1.71; the residual of such a subspace as an anomaly score
-    goes back to Jackson and Mudholkar 1979.
+    goes back to Jackson and Mudholkar 1979. Filling what is missing with the mean: the project's own choice.
 
     Args:
         normal: (N, 1, S, S) in [-1, 1].
-        masks: (N, 1, S, S) soft masks in [0, 1].
+        masks: (N, 1, S, S) soft masks in [0, 1]; an image counts where its mask is at least 0.5.
         components: at most this many; N - 1 where there are fewer images.
 
     Returns:
         `mean` (S, S) and `components` (K, S, S), orthonormal, by descending variance, zero outside every mask; float32.
 
     Raises:
-        ValueError: fewer than two images, or shapes differ.
+        ValueError: fewer than two images, shapes differ, or no mask reaches 0.5 anywhere.
     """
-    if normal.ndim != 4 or normal.shape != masks.shape:
-        raise ValueError(f"normal {tuple(normal.shape)} and masks {tuple(masks.shape)} must both be (N, 1, S, S)")
+    _require_alike(normal, masks)
     if len(normal) < 2:
         raise ValueError(f"normal has {len(normal)} image(s); principal components need at least two")
     chosen = torch.linspace(0, len(normal) - 1, min(len(normal), LARGEST_SAMPLE)).round().long()
-    pixels = support(masks).any(0).flatten()
-    vectors = normal[chosen].flatten(1)[:, pixels].double()
-    mean = vectors.mean(0)
-    directions = _principal_directions(vectors - mean, components)
+    inside = masks[chosen] >= _LUNG
+    if not inside.any():
+        raise ValueError("no normal radiograph has a pixel of lung in this frame; look at the stage lung_masks")
+    images = normal[chosen].double()
+    mean = _mean(images, inside)
+    pixels = inside.any(0).flatten()
+    directions = _principal_directions(_deviations(images, inside, mean).flatten(1)[:, pixels], components)
     canvas = torch.zeros(len(directions), pixels.numel())
     canvas[:, pixels] = directions.float()
-    return {
-        "mean": normal[chosen].double().mean(0)[0].float(),
-        "components": canvas.reshape(-1, *normal.shape[2:]),
-    }
+    return {"mean": mean.float(), "components": canvas.reshape(-1, *normal.shape[2:])}
 
 
 def leading(weights: Mapping[str, Tensor], components: int) -> dict[str, Tensor]:
@@ -53,13 +53,36 @@ def leading(weights: Mapping[str, Tensor], components: int) -> dict[str, Tensor]
     return {"mean": weights["mean"], "components": weights["components"][:components].clone()}
 
 
-def reconstruct(weights: Mapping[str, Tensor], images: Tensor) -> Tensor:
-    """Orthogonal projection of images (N, 1, S, S) onto mean + span(components); not clipped."""
-    size = images.shape[-1]
-    mean = weights["mean"].flatten()
-    basis = weights["components"].flatten(1)
-    coefficients = (images.flatten(1) - mean) @ basis.T
-    return (mean + coefficients @ basis).reshape(-1, 1, size, size)
+def reconstruct(weights: Mapping[str, Tensor], images: Tensor, masks: Tensor) -> Tensor:
+    """The normal lungs that are nearest to images, (N, 1, S, S) like them, not clipped: mean + span(components).
+
+    Args:
+        weights: of `fit_pca`.
+        images: (N, 1, S, S) in [-1, 1].
+        masks: (N, 1, S, S) soft masks; where one is below 0.5 the image counts as the mean.
+
+    Raises:
+        ValueError: shapes differ.
+    """
+    _require_alike(images, masks)
+    mean, basis = weights["mean"], weights["components"].flatten(1)
+    coefficients = _deviations(images, masks >= _LUNG, mean).flatten(1) @ basis.T
+    return (mean.flatten() + coefficients @ basis).reshape(images.shape)
+
+
+def _mean(images: Tensor, inside: Tensor) -> Tensor:
+    """(S, S) mean of the images that have lung at a pixel; where none has, the mean of all lungs."""
+    total, count = torch.where(inside, images, 0).sum((0, 1)), inside.sum((0, 1))
+    return torch.where(count > 0, total / count.clamp(min=1), images[inside].mean())
+
+
+def _deviations(images: Tensor, inside: Tensor, mean: Tensor) -> Tensor:
+    return torch.where(inside, images - mean, 0)
+
+
+def _require_alike(images: Tensor, masks: Tensor) -> None:
+    if images.ndim != 4 or images.shape != masks.shape:
+        raise ValueError(f"images {tuple(images.shape)} and masks {tuple(masks.shape)} must both be (N, 1, S, S)")
 
 
 def _principal_directions(centered: Tensor, components: int) -> Tensor:

@@ -16,7 +16,7 @@ METHOD_VERSIONS: dict[Method, str] = {
     "reggan": "1",
     "reggan_nc": "1",
     "pix2pix": "1",
-    "pca": "3",
+    "pca": "4",
     "template": "1",
 }
 

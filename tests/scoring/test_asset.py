@@ -53,7 +53,7 @@ def test_every_validation_and_test_radiograph_is_scored_by_every_arm(scored: Sco
     for arm in ARMS:
         assert set(of_arm(rows, arm)) == wanted
     assert {row["status"] for row in rows} == {"ok"}
-    assert all((row[name] is None) == name.endswith("_contrast") for row in rows for name in SCORE_NAMES)
+    assert all((row[name] is None) == ("_contrast" in name) for row in rows for name in SCORE_NAMES)
     assert all(math.isfinite(row[name] or 0) for row in rows for name in SCORE_NAMES)
     for row in rows:
         arrays = read_artifact(scored.cohort.store, row)
@@ -91,7 +91,7 @@ def test_too_few_normals_leave_z_scores_empty_and_nothing_else(scored: Scored) -
     assert all(row["artifact"] == "" and row["threshold"] is None for row in rejected)
     for row in scored.maps():
         assert row["status"] == "ok"
-        assert all((row[name] is None) == name.endswith(("_z", "_contrast")) for name in SCORE_NAMES)
+        assert all((row[name] is None) == ("_z" in name or "_contrast" in name) for name in SCORE_NAMES)
 
 
 def test_an_arm_that_translates_both_ways_has_contrasts_and_the_same_maps_and_normals(scored: Scored) -> None:
@@ -104,7 +104,7 @@ def test_an_arm_that_translates_both_ways_has_contrasts_and_the_same_maps_and_no
     assert [{**row, "key": "", "recipe": "", "artifact": ""} for row in again] == [
         {**row, "key": "", "recipe": "", "artifact": ""} for row in normals
     ]
-    contrasts = [name for name in SCORE_NAMES if name.endswith("_contrast")]
+    contrasts = [name for name in SCORE_NAMES if "_contrast" in name]
     assert {row[name] for row in one_way for name in contrasts} == {None}
     assert all(math.isfinite(row[name]) and row[name] != 0 for row in both for name in contrasts)
     rest = [name for name in SCORE_NAMES if name not in contrasts]

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from assets.pairing.frames import Frame
 from assets.scoring.framed import Framed, arrays_of, framed, mapped, measured
-from assets.scoring.score import KINDS, SCORE_NAMES
+from assets.scoring.score import KINDS, SCORE_NAMES, regions
 from assets.scoring.settings import ScoringSettings
 from assets.translation.generators import ResnetGenerator, initialized
 from assets.translation.inference import translator_of
@@ -68,7 +68,9 @@ def test_a_gain_says_what_a_difference_is_worth() -> None:
 
 
 @pytest.mark.parametrize("method", ["cyclegan", "pca"])
-def test_rows_are_bit_equal_whatever_they_are_translated_with(method: str) -> None:
+def test_rows_are_the_same_whatever_they_are_translated_with(method: str) -> None:
+    """PCA's bit by bit; a convolution may be computed by another kernel, and round otherwise, in a larger batch."""
+    rounding = 0.0 if method == "pca" else 1e-5
     weights = (
         fit_pca(torch.rand(9, 1, SIDE, SIDE) * 2 - 1, torch.ones(9, 1, SIDE, SIDE), 4)
         if method == "pca"
@@ -82,8 +84,11 @@ def test_rows_are_bit_equal_whatever_they_are_translated_with(method: str) -> No
         parts = [each for first in range(0, 17, size) for each in mapped(rows[first : first + size], translate)]
         for one, other in zip(together, parts, strict=True):
             for name, array in arrays_of(one).items():
-                np.testing.assert_array_equal(array, arrays_of(other)[name])
-            assert measured(one, None, SETTINGS) == measured(other, None, SETTINGS)
+                # Maps are kept in 16 bits, images in 8.
+                step = 0.0 if method == "pca" else 1 if array.dtype == np.uint8 else 1e-3
+                np.testing.assert_allclose(array.astype(float), arrays_of(other)[name].astype(float), rtol=0, atol=step)
+            alone = measured(other, None, SETTINGS)
+            assert measured(one, None, SETTINGS) == pytest.approx(alone, rel=rounding, abs=rounding)
 
 
 def usual_maps(rows: int = 12) -> dict[str, Usual]:
@@ -97,10 +102,21 @@ def usual_maps(rows: int = 12) -> dict[str, Usual]:
 
 def test_every_score_has_a_column_and_z_needs_normals() -> None:
     (row,) = mapped(batch(1), darker, to_abnormal=darker)
-    assert set(measured(row, None, SETTINGS)) == {name for name in SCORE_NAMES if not name.endswith("_z")}
+    assert set(measured(row, None, SETTINGS)) == {name for name in SCORE_NAMES if "_z" not in name}
     columns = measured(row, {kind: usual_maps()[kind] for kind in KINDS}, SETTINGS)
     assert set(columns) == set(SCORE_NAMES)
     assert all(np.isfinite(list(columns.values())))
+
+
+def test_core_scores_are_read_in_the_core() -> None:
+    (row,) = mapped(batch(1), softer)
+    core = regions(row.lungs, SETTINGS.core_margin)["core"]
+    assert 0 < core.sum() < row.lungs.sum()
+    columns = measured(row, None, SETTINGS)
+    assert columns["score_mean_core"] == pytest.approx(row.values["absolute"][core].mean())
+    assert columns["score_mean_core"] != columns["score_mean"]
+    rimless = measured(row, None, ScoringSettings(core_margin=0))
+    assert all(rimless[f"{name}_core"] == rimless[name] for name in rimless if "_core" not in name)
 
 
 def softer(images: Tensor, _: Tensor) -> Tensor:
@@ -114,6 +130,7 @@ def test_what_both_generators_change_alike_counts_for_nothing(to_abnormal: Trans
         assert columns["score_mean"] > 0.01
         for name in ("score_mean", "score_top5", "score_max", "score_p99"):
             assert columns[f"{name}_contrast"] == share * columns[name]
+            assert columns[f"{name}_contrast_core"] == share * columns[f"{name}_core"]
 
 
 def test_contrast_is_what_is_changed_towards_normal_more_than_towards_abnormal() -> None:
@@ -132,7 +149,7 @@ def test_contrast_is_what_is_changed_towards_normal_more_than_towards_abnormal()
 def test_without_a_way_to_abnormal_there_is_no_contrast() -> None:
     (row,) = mapped(batch(1), darker)
     assert row.contrast is None
-    assert not any(name.endswith("_contrast") for name in measured(row, None, SETTINGS))
+    assert not any("_contrast" in name for name in measured(row, None, SETTINGS))
 
 
 def test_lesions_are_measured_where_they_are_known() -> None:

@@ -6,14 +6,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from assets.scoring.anomaly_map import smooth_in_lung
 from assets.scoring.score import (
     KINDS,
     REDUCERS,
     SCORE_NAMES,
+    Region,
     ScoreName,
     mean,
+    regions,
     score_columns,
     score_name,
     top_mean,
@@ -93,12 +96,49 @@ def test_empty_lungs_are_refused() -> None:
 
 
 def test_names_are_the_columns_of_the_manifest() -> None:
-    made = [score_name(reducer, kind, z=z) for z in (False, True) for kind in KINDS for reducer in REDUCERS]
-    made += [score_name(reducer, "contrast", z=False) for reducer in REDUCERS]
+    made: list[str] = []
+    for of in get_args(Region):
+        made += [score_name(reducer, kind, z=z, of=of) for z in (False, True) for kind in KINDS for reducer in REDUCERS]
+        made += [score_name(reducer, "contrast", z=False, of=of) for reducer in REDUCERS]
     assert tuple(made) == SCORE_NAMES == get_args(ScoreName)
     assert [name for name in ANOMALY_MAPS.names if name.startswith("score_")] == made
     assert SCORE_NAMES[0] == "score_mean"
-    assert len(SCORE_NAMES) == 20
+    assert len(SCORE_NAMES) == 40
+
+
+def square(side: int, width: int) -> npt.NDArray[np.bool_]:
+    lungs = np.zeros((side, side), np.bool_)
+    start = (side - width) // 2
+    lungs[start : start + width, start : start + width] = True
+    return lungs
+
+
+def test_the_core_of_a_square_is_a_square_without_the_rim() -> None:
+    # 8 px at 256 are 4 px at 128: of 40 pixels 32 are deeper than that.
+    found = regions(square(128, 40), 8.0)
+    np.testing.assert_array_equal(found["lungs"], square(128, 40))
+    np.testing.assert_array_equal(found["core"], square(128, 32))
+
+
+def test_the_image_s_edge_is_an_edge_of_the_lungs() -> None:
+    np.testing.assert_array_equal(regions(np.ones((64, 64), np.bool_), 16.0)["core"], square(64, 56))
+
+
+@given(st.integers(0, 1000), st.floats(0, 60))
+@settings(max_examples=40, deadline=None)
+def test_the_core_is_a_quarter_of_the_lungs_or_more_and_as_erosion_finds_it(seed: int, margin: float) -> None:
+    lungs = np.asarray(gaussian_filter(np.random.default_rng(seed).random((48, 48)), 4) > 0.5)
+    core = regions(lungs, margin)["core"]
+    assert not (core & ~lungs).any()
+    assert core.sum() >= lungs.sum() / 4
+    depth = distance_transform_edt(np.pad(lungs, 1))[1:-1, 1:-1]
+    deep = depth > margin * 48 / 256 + 1e-4
+    if deep.sum() >= lungs.sum() / 2:
+        np.testing.assert_array_equal(core, deep)
+
+
+def test_no_lungs_have_no_core() -> None:
+    assert not any(region.any() for region in regions(~EVERYWHERE, 12.0).values())
 
 
 @given(st.integers(1, 400), st.floats(0.001, 1.0))

@@ -119,12 +119,12 @@ class Made:
         parents = {str(place): self.digest(place) for place in [*maps, Place("translator", COHORT)]}
         self.write("evaluation", COHORT, EVALUATION, rows, parents=parents, settings=kind.model_dump())
 
-    def forget_scores(self, ending: str) -> None:
+    def forget_scores(self, part: str) -> None:
         """As a version left the maps that did not have these scores yet."""
         for key in SHARDS:
             table = read_manifest(self.store, Place("anomaly_maps", key))
             assert table is not None
-            names = [name for name in table.column_names if name.endswith(ending)]
+            names = [name for name in table.column_names if part in name]
             publish(self.store, Place("anomaly_maps", key), table.drop_columns(names), {"parents": {}, "settings": {}})
 
     def mark(self, place: Place, **fields: object) -> None:

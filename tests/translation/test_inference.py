@@ -82,7 +82,7 @@ def test_every_method_translates_with_its_own_network_and_without_chance(method:
 def test_pca_weights_are_applied_as_fitted_and_clipped() -> None:
     images, weights = _images(), _weights("pca")
     translated = translate("pca", weights, images, torch.ones_like(images), SETTINGS)
-    torch.testing.assert_close(translated, reconstruct(weights, images).clamp(-1, 1))
+    torch.testing.assert_close(translated, reconstruct(weights, images, torch.ones_like(images)).clamp(-1, 1))
     bright = {**weights, "mean": weights["mean"] + 5}
     assert translate("pca", bright, images, torch.ones_like(images), SETTINGS).max() == 1
 
