@@ -1,5 +1,6 @@
 """The report of a cohort as one HTML file that needs nothing else."""
 
+from collections.abc import Sequence
 from html import escape
 
 from assets.evaluation.comparison import Comparison
@@ -18,6 +19,7 @@ from assets.evaluation.html import (
 from assets.evaluation.html import table as html_table
 from assets.evaluation.report_model import ArmResult, Report, ScoreResult, ShortcutResult
 from assets.evaluation.report_rows import STABILITY
+from assets.scoring.score import CORE_ENDING
 
 NOT_ABOVE = " ≤ shortcut"
 
@@ -97,12 +99,18 @@ def _headline_table(report: Report) -> str:
 
 def _every_score(report: Report) -> str:
     names = list(dict.fromkeys(result.score for arm in report.arms for result in arm.results))
-    rows = [(arm.name, *(_area_cell(arm, name) for name in names)) for arm in report.arms]
-    table = html_table(("arm", *(name.removeprefix("score_").replace("_", " ") for name in names)), rows, text=1)
-    return table and (
+    core = [name for name in names if name.endswith(CORE_ENDING)]
+    tables = [_areas(report, [name for name in names if name not in core]), _areas(report, core)]
+    return "".join(tables) and (
         "<p>On test patients, without intervals; * speaks for the arm above. The best of a row was not known "
-        "beforehand.</p>" + table
+        "beforehand. Core: without the lungs' rim.</p>" + "".join(tables)
     )
+
+
+def _areas(report: Report, names: Sequence[str]) -> str:
+    rows = [(arm.name, *(_area_cell(arm, name) for name in names)) for arm in report.arms]
+    head = ("arm", *(name.removeprefix("score_").replace("_", " ") for name in names))
+    return html_table(head, rows, text=1) if names else ""
 
 
 def _area_cell(arm: ArmResult, score: str) -> str:

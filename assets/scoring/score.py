@@ -19,6 +19,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 # What no map of normals is kept of, and what not every translator has.
 Contrast = Literal["contrast"]
 Region = Literal["lungs", "core"]
+CORE_ENDING = "_core"
 ScoreName = Literal[
     "score_mean",
     "score_top5",
@@ -104,7 +105,7 @@ def score_columns(
 
 def score_name(reducer: Reducer, kind: Kind | Contrast, *, z: bool, of: Region = "lungs") -> str:
     """Column of a score."""
-    ends = ("" if kind == "absolute" else f"_{kind}", "_z" if z else "", "_core" if of == "core" else "")
+    ends = ("" if kind == "absolute" else f"_{kind}", "_z" if z else "", CORE_ENDING if of == "core" else "")
     return f"score_{reducer}{''.join(ends)}"
 
 

@@ -146,6 +146,21 @@ def test_thresholds_and_every_score_are_listed() -> None:
         assert piece in text
 
 
+def test_scores_of_the_core_have_a_table_of_their_own() -> None:
+    def listed(report: Report) -> str:
+        return render_report(report).split("Areas of every score")[1].split("<h2")[0]
+
+    assert listed(FULL).count("<table") == 1
+    (arm, *_) = FULL.arms
+    core = ScoreResult("score_top5_core", 30, 40, auc_of(0.875), 0.7, 0.6)
+    both = listed(replace(FULL, arms=(replace(arm, results=(*arm.results, core)),)))
+    first, second = both.split("<table")[1:]
+    assert "top5 core" not in first
+    assert "0.875" not in first
+    assert "top5 core" in second
+    assert "<td>0.875</td>" in second
+
+
 def test_one_arm_was_not_chosen_among_others() -> None:
     assert "best of" not in summary_sentence(replace(FULL, arms=FULL.arms[:1]))
 
