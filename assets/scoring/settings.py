@@ -18,7 +18,7 @@ class ScoringSettings(BaseModel):
     max_sigma: float = Field(
         default=3.0, ge=0, description="Gaussian sigma before the max scores take the highest value, pixels at 256"
     )
-    # Of 0, 4, 8, 12, 16 and 20 the best on validation patients (Shenzhen, fold 1 of 2, PCA after IT-DPR).
+    # Settled on one fold of Shenzhen with PCA after IT-DPR, where 8 to 16 did about as well, and 0 and 20 worse.
     core_margin: float = Field(
         default=12.0, ge=0, description="width of the lungs' rim that the core scores leave out, pixels at 256"
     )
