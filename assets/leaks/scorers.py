@@ -12,6 +12,7 @@ from assets.leaks.brought import Brought
 from assets.leaks.settings import LeakSettings
 from assets.scoring.score import mean, top_mean
 from assets.translation.codes import images_of
+from assets.translation.panel import LUNG
 from assets.translation.pca import fit_pca, reconstruct
 from assets.translation.template import fit_template
 
@@ -19,7 +20,6 @@ F64 = npt.NDArray[np.float64]
 Translate = Callable[[Tensor, Tensor], Tensor]
 Scores = dict[str, F64 | Undefined]
 
-_LUNG = 0.5
 _FITTED = ("template_mean", "template_top5", "pca_mean", "pca_top5", "field_residual")
 
 
@@ -85,7 +85,7 @@ def field_residuals(normals: Sequence[Brought], asked: Sequence[Brought], settin
 
 
 def _reduced(name: str, difference: Tensor, masks: Tensor, settings: LeakSettings) -> Scores:
-    inside = (masks >= _LUNG)[:, 0].numpy()
+    inside = (masks >= LUNG)[:, 0].numpy()
     values = difference[:, 0].numpy()
     pixels = [one[lungs] for one, lungs in zip(values, inside, strict=True)]
     return {

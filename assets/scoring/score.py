@@ -124,9 +124,8 @@ def regions(lungs: Mask, margin: float) -> dict[Region, Mask]:
     """
     scaled = margin * max(lungs.shape) / REFERENCE_SIDE
     depth = cv2.distanceTransform(np.pad(lungs, 1).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
-    deepest = depth >= np.quantile(depth[lungs], 1 - _LEAST_CORE, method="lower") if lungs.any() else lungs
-    core = depth > scaled
-    return {"lungs": lungs, "core": core if core.sum() >= deepest.sum() else deepest & lungs}
+    least = np.quantile(depth[lungs], 1 - _LEAST_CORE, method="lower") if lungs.any() else np.inf
+    return {"lungs": lungs, "core": (depth > scaled) | (depth >= least)}
 
 
 def mean(values: F32) -> float:

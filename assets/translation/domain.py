@@ -50,6 +50,12 @@ def confine(images: Tensor, inside: Tensor) -> Tensor:
     return torch.where(inside, images, torch.full_like(images, BACKGROUND))
 
 
+def require_alike(images: Tensor, masks: Tensor) -> None:
+    """ValueError unless both are (N, 1, S, S) of one shape."""
+    if images.ndim != 4 or images.shape != masks.shape:
+        raise ValueError(f"images {tuple(images.shape)} and masks {tuple(masks.shape)} must both be (N, 1, S, S)")
+
+
 def _check(images: npt.NDArray[np.float32], lungs: npt.NDArray[np.uint8], size: int) -> None:
     if images.ndim != 3 or images.shape != lungs.shape:
         raise ValueError(f"images {images.shape} and lungs {lungs.shape} must both be (N, H, W) of one shape")

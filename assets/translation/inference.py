@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from assets.translation.arms import Gan, Method, is_gan
-from assets.translation.domain import confine, support
+from assets.translation.domain import confine, require_alike, support
 from assets.translation.generator import build_generator
 from assets.translation.pca import reconstruct
 from assets.translation.presets import resolved
@@ -72,8 +72,7 @@ def translator_of(
         generate = _unmasked(partial(recall, weights))
 
     def confined(images: Tensor, masks: Tensor) -> Tensor:
-        if images.ndim != 4 or images.shape != masks.shape:
-            raise ValueError(f"images {tuple(images.shape)} and masks {tuple(masks.shape)} must both be (N, 1, S, S)")
+        require_alike(images, masks)
         return confine(generate(images, masks), support(masks))
 
     return confined

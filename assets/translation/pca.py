@@ -5,10 +5,11 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from assets.translation.domain import require_alike
+from assets.translation.panel import LUNG
+
 # Enough normals for a few dozen components; keeps the eigenproblem within seconds.
 LARGEST_SAMPLE = 4000
-# Units of what has the value 1 in a soft mask, here as in the anomaly maps.
-_LUNG = 0.5
 
 
 def fit_pca(normal: Tensor, masks: Tensor, components: int) -> dict[str, Tensor]:
@@ -32,11 +33,11 @@ def fit_pca(normal: Tensor, masks: Tensor, components: int) -> dict[str, Tensor]
     Raises:
         ValueError: fewer than two images, shapes differ, or no mask reaches 0.5 anywhere.
     """
-    _require_alike(normal, masks)
+    require_alike(normal, masks)
     if len(normal) < 2:
         raise ValueError(f"normal has {len(normal)} image(s); principal components need at least two")
     chosen = torch.linspace(0, len(normal) - 1, min(len(normal), LARGEST_SAMPLE)).round().long()
-    inside = masks[chosen] >= _LUNG
+    inside = masks[chosen] >= LUNG
     if not inside.any():
         raise ValueError("no normal radiograph has a pixel of lung in this frame; look at the stage lung_masks")
     images = normal[chosen].double()
@@ -64,9 +65,9 @@ def reconstruct(weights: Mapping[str, Tensor], images: Tensor, masks: Tensor) ->
     Raises:
         ValueError: shapes differ.
     """
-    _require_alike(images, masks)
+    require_alike(images, masks)
     mean, basis = weights["mean"], weights["components"].flatten(1)
-    coefficients = _deviations(images, masks >= _LUNG, mean).flatten(1) @ basis.T
+    coefficients = _deviations(images, masks >= LUNG, mean).flatten(1) @ basis.T
     return (mean.flatten() + coefficients @ basis).reshape(images.shape)
 
 
@@ -78,11 +79,6 @@ def _mean(images: Tensor, inside: Tensor) -> Tensor:
 
 def _deviations(images: Tensor, inside: Tensor, mean: Tensor) -> Tensor:
     return torch.where(inside, images - mean, 0)
-
-
-def _require_alike(images: Tensor, masks: Tensor) -> None:
-    if images.ndim != 4 or images.shape != masks.shape:
-        raise ValueError(f"images {tuple(images.shape)} and masks {tuple(masks.shape)} must both be (N, 1, S, S)")
 
 
 def _principal_directions(centered: Tensor, components: int) -> Tensor:

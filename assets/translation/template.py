@@ -5,10 +5,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from assets.translation.domain import require_alike
 from assets.translation.moments import Pooling, no_moments, usual
+from assets.translation.panel import LUNG
 
-# Units of what has the value 1 in a soft mask, here as in the anomaly maps.
-_LUNG = 0.5
 # A mean of many normals needs no help from neighbouring pixels; at the border of all lungs few normals are left.
 _POOLING = Pooling(sigma=0.0, prior=1.0, smallest=0.25)
 
@@ -29,11 +29,10 @@ def fit_template(normal: Tensor, masks: Tensor) -> dict[str, Tensor]:
     Raises:
         ValueError: fewer than two images, shapes differ, or no mask reaches 0.5 anywhere.
     """
-    if normal.ndim != 4 or normal.shape != masks.shape:
-        raise ValueError(f"normal {tuple(normal.shape)} and masks {tuple(masks.shape)} must both be (N, 1, S, S)")
+    require_alike(normal, masks)
     if len(normal) < 2:
         raise ValueError(f"normal has {len(normal)} image(s); a spread needs at least two")
-    inside = (masks[:, 0] >= _LUNG).cpu().numpy()
+    inside = (masks[:, 0] >= LUNG).cpu().numpy()
     moments = no_moments(normal.shape[-1])
     for image, lungs in zip(normal[:, 0].cpu().numpy(), inside, strict=True):
         moments.add(image, lungs)
