@@ -39,6 +39,7 @@ SETTINGS: dict[str, Any] = {
         "nce_width": 8,
         "pca_components": 4,
     },
+    "evaluation": {"resamples": 100},
 }
 
 

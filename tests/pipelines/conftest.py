@@ -46,6 +46,7 @@ TINY: dict[str, Any] = {
             "nce_width": 8,
             "pca_components": 4,
         },
+        "evaluation": {"resamples": 100},
     },
 }
 
