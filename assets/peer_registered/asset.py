@@ -29,7 +29,7 @@ from resources.stage_config import config_schema
 from resources.stage_run import StageRun, Store, stage_run
 from resources.unchanged import unchanged
 
-VERSION = "1"
+VERSION = "2"
 SHEET_ROWS = 6
 Ready = Callable[[], tuple[Case, dict[PeerAlignment, Align]]]
 

@@ -15,6 +15,8 @@ import numpy.typing as npt
 Wrapped: TypeAlias = Any
 sitk: Wrapped = import_module("SimpleITK")
 F32 = npt.NDArray[np.float32]
+# A search's grids, the coarsest first: factor of the shrinking, and spread in pixels of the smoothing before it.
+Levels: TypeAlias = tuple[tuple[int, float], ...]
 
 
 def affine(fixed: F32, moving: F32) -> F32:
@@ -108,29 +110,48 @@ def _wrapped_pair(fixed: F32, moving: F32) -> tuple[Wrapped, Wrapped]:
     return target, source
 
 
-def _mutual_information(shrink: list[int], sigmas: list[float]) -> Wrapped:
+def _mutual_information(levels: Levels) -> Wrapped:
     method = sitk.ImageRegistrationMethod()
     method.SetMetricAsMattesMutualInformation(32)
     method.SetNumberOfThreads(1)
     method.SetInterpolator(sitk.sitkLinear)
-    method.SetShrinkFactorsPerLevel(shrink)
-    method.SetSmoothingSigmasPerLevel(sigmas)
+    method.SetShrinkFactorsPerLevel([factor for factor, _ in levels])
+    method.SetSmoothingSigmasPerLevel([sigma for _, sigma in levels])
     return method
 
 
 def _affine(fixed: Wrapped, moving: Wrapped) -> Wrapped:
+    # Either search may run away, from the coarsest grid because it has few pixels, on the finest alone because it is
+    # caught by what lies nearer; the one that explains the images better is kept.
+    found = [_affine_search(fixed, moving, levels) for levels in (((8, 4.0), (4, 2.0), (2, 1.0)), ((2, 1.0),))]
+    small, source = (_shrunk(image, 2) for image in (fixed, moving))
+    return min(found, key=lambda transform: _cost(small, source, transform))
+
+
+def _affine_search(fixed: Wrapped, moving: Wrapped, levels: Levels) -> Wrapped:
     geometry = sitk.CenteredTransformInitializerFilter.GEOMETRY
     start = sitk.CenteredTransformInitializer(fixed, moving, sitk.AffineTransform(2), geometry)
-    method = _mutual_information([8, 4, 2], [4.0, 2.0, 1.0])
-    method.SetOptimizerAsRegularStepGradientDescent(2.0, 1e-3, 150)
+    method = _mutual_information(levels)
+    # A first step as long on a small image as on a large one makes searches on it run away.
+    method.SetOptimizerAsRegularStepGradientDescent(max(fixed.GetSize()) / 128, 1e-3, 150)
     method.SetOptimizerScalesFromPhysicalShift()
     method.SetInitialTransform(start, inPlace=False)
     return method.Execute(fixed, moving)
 
 
+def _cost(fixed: Wrapped, moving: Wrapped, transform: Wrapped) -> float:
+    """Negative mutual information of the images under a transform, infinite where it leaves no overlap of them."""
+    method = _mutual_information(((1, 0.0),))
+    method.SetInitialTransform(transform, inPlace=False)
+    try:
+        return float(method.MetricEvaluate(fixed, moving))
+    except RuntimeError:
+        return float("inf")
+
+
 def _bspline(fixed: Wrapped, moving: Wrapped, start: Wrapped, mesh: int) -> Wrapped:
     grid = sitk.BSplineTransformInitializer(fixed, [mesh, mesh], order=3)
-    method = _mutual_information([4, 2], [1.0, 0.5])
+    method = _mutual_information(((4, 1.0), (2, 0.5)))
     method.SetOptimizerAsLBFGSB(gradientConvergenceTolerance=1e-5, numberOfIterations=15)
     method.SetMovingInitialTransform(start)
     method.SetInitialTransform(grid, inPlace=False)

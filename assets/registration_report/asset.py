@@ -53,7 +53,7 @@ from resources.planned import once
 from resources.stage_config import config_schema
 from resources.stage_run import StageRun, Store, stage_run, upstream_settings
 
-VERSION = "2"
+VERSION = "3"
 ARM_KINDS = {"arm": "string"} | dict.fromkeys(("registered", "asked", "steps"), "int")
 GAIN_KINDS = {"of": "string", "arm": "string", "over": "string", "images": "int"} | dict.fromkeys(
     ("ratio", "low", "high"), "float"

@@ -19,37 +19,31 @@ from assets.tables import PEER_REGISTERED
 SIDE = 64
 PHANTOM = phantom_subject(1, 1, PhantomSettings(size=SIDE, subjects=4, seed=1))
 CASE = Case(PHANTOM.image.astype(np.float32), PHANTOM.lungs)
-# As large as radiographs are: on the coarsest grid of a small one mutual information counts too few pixels, and the
-# search runs away (5 % of such copies at a side of 64).
-LARGE = 256
-LARGE_PHANTOM = phantom_subject(1, 1, PhantomSettings(size=LARGE, subjects=4, seed=1))
-LARGE_CASE = Case(LARGE_PHANTOM.image.astype(np.float32), LARGE_PHANTOM.lungs)
 
 
-def affine_field(turn: float, scale: float, shift: tuple[float, float], side: int = SIDE) -> np.ndarray:
-    y, x = np.mgrid[:side, :side] - (side - 1) / 2
+def affine_field(turn: float, scale: float, shift: tuple[float, float]) -> np.ndarray:
+    y, x = np.mgrid[:SIDE, :SIDE] - (SIDE - 1) / 2
     cos, sin = scale * np.cos(turn), scale * np.sin(turn)
     return np.stack([cos * x - sin * y - x + shift[0], sin * x + cos * y - y + shift[1]]).astype(np.float32)
 
 
 def moved(field: np.ndarray) -> Case:
-    return Case(warp_image(LARGE_CASE.image, field), warp_lungs(LARGE_CASE.lungs, field))
+    return Case(warp_image(CASE.image, field), warp_lungs(CASE.lungs, field))
 
 
-# The same copies each time: whether the peer's search runs away on one of many is not what is asked here.
-@settings(max_examples=6, deadline=None, derandomize=True)
-@given(st.floats(-0.08, 0.08), st.floats(0.94, 1.06), st.floats(-12, 12), st.floats(-12, 12))
+@settings(max_examples=12, deadline=None)
+@given(st.floats(-0.08, 0.08), st.floats(0.94, 1.06), st.floats(-3, 3), st.floats(-3, 3))
 def test_an_affinely_moved_copy_comes_back(turn: float, scale: float, right: float, down: float) -> None:
-    field = affine_field(turn, scale, (right, down), LARGE)
+    field = affine_field(turn, scale, (right, down))
     moving = moved(field)
-    columns, arrays = brought(peer_ways(LARGE_CASE, {})["affine"](moving), moving, None, LARGE_CASE)
+    columns, arrays = brought(peer_ways(CASE, {})["affine"](moving), moving, None, CASE)
     # The copy was made by a backward map, so the way back is its inverse.
-    wanted, inside = dense_inverse(field), LARGE_CASE.lungs > 0
+    wanted, inside = dense_inverse(field), CASE.lungs > 0
     missed = np.hypot(*(dequantize(arrays["displacement"]) - wanted))[inside]
-    assert missed.mean() < 1.0
+    assert missed.mean() < 0.2
     assert columns["dice_reference"] > 0.93
     assert columns["folded_share"] == 0
-    assert columns["mean_shift"] == pytest.approx(np.hypot(*wanted)[inside].mean(), abs=1.0)
+    assert columns["mean_shift"] == pytest.approx(np.hypot(*wanted)[inside].mean(), abs=0.2)
 
 
 def test_a_radiograph_that_does_not_move_stays_as_it_is() -> None:
