@@ -32,6 +32,7 @@ from resources.manifests import Place, read_pointer
 from resources.partitions import COHORTS, SHARDS_BY_COHORT, all_shards_of
 from resources.stage_config import config_schema
 from resources.stage_run import StageRun, Store, stage_run
+from resources.unchanged import unchanged
 
 VERSION = "4"
 PACKAGES = ("dagster", "torch", "numpy", "scikit-image", "SimpleITK", "pyarrow")
@@ -70,7 +71,8 @@ def evaluation(context: dg.AssetExecutionContext, store: Store) -> dg.Materializ
         settings = run.settings(EvaluationSettings)
         _require_one_patient_score(run, settings)
         found = evaluated(run.ok_table("anomaly_maps", columns=SCORED_COLUMNS), settings, _lent(run, settings))
-        rows = [{**row, "borrowed_from": settings.borrow_from} for row in evaluation_rows(found)]
+        done = unchanged(run, EVALUATION) or _measured(run, found)
+        rows = done.rows
         arms = tuple(_timed(run, arm_results(found, found.test)))
         shortcuts = shortcut_results(run.rows("shortcut_audit", run.cohort))
         aside = _set_aside(run)
@@ -78,17 +80,21 @@ def evaluation(context: dg.AssetExecutionContext, store: Store) -> dg.Materializ
         figures = run.kept_pictures() or _figures(found, arms, shortcuts)
         report = _report(run, found, rows, (arms, shortcuts), aside, figures)
         run.store.write(f"{run.place.folder}/report.html", render_report(report).encode())
-        known = run.known_keys()
-        fresh = sum(row["key"] not in known for row in rows)
         metadata = {
             "summary": summary_sentence(report),
             "arms": _shown(rows),
             "report": run.store.uri(f"{run.place.folder}/report.html"),
         }
-        done = Refreshed(rows, fresh, len(rows) - fresh, 0, 0.0)
         result = run.finish(done, EVALUATION, metadata, lambda: figures, [headline_above_shortcuts(report)])
         remember_generation(run.store, run.place)
         return result
+
+
+def _measured(run: StageRun, found: Evaluated) -> Refreshed:
+    rows = [{**row, "borrowed_from": found.settings.borrow_from} for row in evaluation_rows(found)]
+    known = run.known_keys()
+    fresh = sum(row["key"] not in known for row in rows)
+    return Refreshed(rows, fresh, len(rows) - fresh, 0, 0.0)
 
 
 def _require_one_patient_score(run: StageRun, settings: EvaluationSettings) -> None:

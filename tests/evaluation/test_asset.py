@@ -1,6 +1,7 @@
 """The stage itself on made-up maps: what is drawn again, and what its check says where there is nothing to judge."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -74,25 +75,39 @@ def checked(scored: Scored, **config: Any) -> dg.AssetCheckEvaluation:  # noqa: 
     return found
 
 
-def test_figures_are_drawn_again_only_where_something_has_changed(
+def published(scored: Scored) -> pa.Table:
+    table = read_manifest(scored.cohort.store, Place("evaluation", scored.cohort.cohort))
+    assert table is not None
+    return table
+
+
+def test_arms_are_measured_and_figures_drawn_again_only_where_something_has_changed(
     scored: Scored, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drawn: list[int] = []
-    real = asset._figures
+    made: Counter[str] = Counter()
 
-    def counted(*given: Any) -> dict[str, bytes]:  # noqa: ANN401 (passed on)
-        drawn.append(1)
-        return real(*given)
+    def count(name: str) -> None:
+        real = getattr(asset, name)
 
-    monkeypatch.setattr(asset, "_figures", counted)
+        def counted(*given: Any) -> Any:  # noqa: ANN401 (passed on)
+            made[name] += 1
+            return real(*given)
+
+        monkeypatch.setattr(asset, name, counted)
+
+    for name in ("_figures", "evaluation_rows"):
+        count(name)
     checked(scored)
+    first = published(scored)
+    assert first.num_rows > 0
     checked(scored)
-    assert len(drawn) == 1
+    assert made == {"_figures": 1, "evaluation_rows": 1}
+    assert published(scored).equals(first)
     checked(scored, specificity=0.8)
-    assert len(drawn) == 2
+    assert made == {"_figures": 2, "evaluation_rows": 2}
     shortcuts(scored, [])
     checked(scored, specificity=0.8)
-    assert len(drawn) == 3
+    assert made == {"_figures": 3, "evaluation_rows": 3}
 
 
 def test_the_check_compares_the_best_arm_with_the_strongest_shortcut(scored: Scored) -> None:
@@ -119,8 +134,7 @@ def test_maps_of_before_a_score_was_thought_of_are_evaluated_by_the_others(score
     assert len(older) < len(ANOMALY_MAPS)
     maps(scored, schema=older)
     checked(scored)
-    table = read_manifest(scored.cohort.store, Place("evaluation", scored.cohort.cohort))
-    assert table is not None
+    table = published(scored)
     assert {row["score"] for row in table.to_pylist() if row["headline"]} <= set(older.names)
     assert [row["auc"] for row in table.to_pylist() if row["headline"] and row["split"] == "test"] == [1.0]
 
