@@ -121,8 +121,8 @@ def _mutual_information(levels: Levels) -> Wrapped:
 
 
 def _affine(fixed: Wrapped, moving: Wrapped) -> Wrapped:
-    # Either search may run away, from the coarsest grid because it has few pixels, on the finest alone because it is
-    # caught by what lies nearer; the one that explains the images better is kept.
+    # From some copies of a radiograph a search runs away, seldom both from the same one; the one that explains the
+    # images better is kept.
     found = [_affine_search(fixed, moving, levels) for levels in (((8, 4.0), (4, 2.0), (2, 1.0)), ((2, 1.0),))]
     small, source = (_shrunk(image, 2) for image in (fixed, moving))
     return min(found, key=lambda transform: _cost(small, source, transform))
