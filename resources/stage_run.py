@@ -1,10 +1,7 @@
 """One run of one stage and partition: where it reads and writes, what it reports to Dagster."""
 
-import errno
-import json
 import time
-import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,10 +14,10 @@ from pydantic import BaseModel
 
 from resources.catalogue import entry_named
 from resources.dagster_shapes import picture
+from resources.failures import recorded
 from resources.incremental import Progress, Refreshed, Task, refresh
 from resources.manifests import (
     Place,
-    fingerprint,
     point_to,
     pointer_version,
     read_pointer,
@@ -28,23 +25,19 @@ from resources.manifests import (
     require_current,
     write_manifest,
 )
-from resources.object_store import ObjectStore, StoreConflict
+from resources.object_store import ObjectStore
 from resources.partitions import SHARDS_BY_COHORT, cohort_of
 from resources.planned import Brought, Planned, bring_up_planned
 from resources.progress import steadfast
+from resources.removals import removals
 from resources.stage_config import resolve
-from resources.tombstones import tombstones
+from resources.stage_pictures import Pictures, drawn_pictures, stored_pictures
 
 RETRY_TAG = "pseudopair/retry_failed"
 # Field of a pointer that keeps its stage from being fresh; the next run's pointer has none.
 MUST_RETRAIN = "must_retrain"
-STORAGE_RETRIES = 3
-STORAGE_WAIT_SECONDS = 5
-# What asking again does not mend.
-LASTING = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR}
 
 S = TypeVar("S", bound=BaseModel)
-Pictures = Callable[[], dict[str, bytes]]
 
 
 class Finished(Protocol):
@@ -226,7 +219,7 @@ class StageRun:
         self._require_no_removal()
         known = refreshed.digest if isinstance(refreshed, Brought) else ""
         digest = known or write_manifest(self.store, self.place, table)
-        drawn = self._drawn(before, digest, pictures)
+        drawn = drawn_pictures(self.store, self.place, before, digest, self.settings_used, pictures)
         self._require_no_removal()
         point_to(self.store, self.place, {"digest": digest, **record, "pictures": sorted(drawn)}, self.expected)
         self.progress(_summary(self.place, counts, seconds))
@@ -251,7 +244,8 @@ class StageRun:
         before = read_pointer(self.store, self.place)
         if before is None:
             return None
-        return self._stored(before) if before["parents"] == self.parents and self.set_as(before) else None
+        same = before["parents"] == self.parents and self.set_as(before)
+        return stored_pictures(self.store, self.place, before) if same else None
 
     def set_as(self, pointer: dict[str, Any]) -> bool:
         """Whether a manifest was made with this run's settings and version, and no removal marked it since."""
@@ -271,22 +265,6 @@ class StageRun:
                 f"removal again, which takes what this run has written, then run {self.cohort} again",
                 allow_retries=False,
             )
-
-    def _drawn(self, before: dict[str, Any] | None, digest: str, draw: Pictures) -> dict[str, bytes]:
-        """Pictures of a manifest, from the store where they were drawn for the same manifest and settings."""
-        if before and (before["digest"], before["settings"]) == (digest, self.settings_used):
-            stored = self._stored(before)
-            if stored is not None:
-                return stored
-        drawn = draw()
-        for name, png in drawn.items():
-            self.store.write(self.place.picture(name), png)
-        return drawn
-
-    def _stored(self, pointer: dict[str, Any]) -> dict[str, bytes] | None:
-        found = {name: self.store.read_or_none(self.place.picture(name)) for name in pointer["pictures"]}
-        there = {name: png for name, png in found.items() if png is not None}
-        return there if len(there) == len(found) else None
 
     def _partitions(self) -> list[str]:
         return [self.partition] if "/" in self.partition else SHARDS_BY_COHORT[self.cohort]
@@ -312,77 +290,8 @@ def stage_run(context: dg.AssetExecutionContext, store: Store, version: str) -> 
         progress=steadfast(context.log.info),
         removals=complete,
     )
-    with recorded(run):
+    with recorded(run.store, run.place, run.run_id, run.progress):
         yield run
-
-
-@contextmanager
-def recorded(run: StageRun) -> Iterator[None]:
-    """Leave a record of a failure that `pseudopair status` shows."""
-    try:
-        yield
-    except StoreConflict:
-        # Another run has published: what stands there is no failure.
-        raise
-    except Exception as error:
-        failure = {"run_id": run.run_id, "error": f"{type(error).__name__}: {error}"}
-        try:
-            run.store.write(f"{run.place.folder}/FAILED.json", json.dumps(failure).encode())
-        except OSError:
-            # The store itself is what failed; Dagster's own record of the run has to do.
-            run.progress("could not record the failure in the store: " + traceback.format_exc(limit=1))
-        if isinstance(error, OSError) and error.errno is not None and error.errno not in LASTING:
-            # A storage that does not answer now may in a while; a row's own error never comes here.
-            raise dg.RetryRequested(STORAGE_RETRIES, STORAGE_WAIT_SECONDS) from error
-        raise
-
-
-def removals(store: ObjectStore, cohort: str) -> frozenset[str]:
-    """Removals of patients from a cohort, each with its time.
-
-    Raises:
-        Failure: one is not complete.
-        WithdrawnError: a tombstone is not readable.
-    """
-    mine = [each for each in tombstones(store) if cohort in each.cohorts]
-    if any(not each.completed_at for each in mine):
-        raise dg.Failure(
-            f"a patient is being removed from {cohort}, or that was cut off; see `pseudopair forget --list`, let it "
-            f"end or ask for it again, then run {cohort}",
-            allow_retries=False,
-        )
-    return frozenset(f"{each.patient} {each.completed_at}" for each in mine)
-
-
-def upstream_settings(run: StageRun, stage: str, kind: type[S]) -> S:
-    """Settings that an upstream stage was run with, the same for every shard of this run's cohort.
-
-    Raises:
-        Failure: shards were made with different settings, or not at all.
-    """
-    pointers = {key: read_pointer(run.store, Place(stage, key)) for key in SHARDS_BY_COHORT[run.cohort]}
-    used = {key: pointer["settings"] if pointer else None for key, pointer in pointers.items()}
-    first = next(iter(used.values()))
-    odd = [key for key, settings in used.items() if settings is None or settings != first]
-    if odd:
-        raise dg.Failure(
-            f"{run.cohort}: {stage} was not run with one set of settings for all shards ({', '.join(odd)} differ or "
-            f"are missing); materialise {stage} for every shard with the same settings",
-            allow_retries=False,
-        )
-    return kind.model_validate(first)
-
-
-def recipe(run: StageRun, settings: BaseModel, inputs: Sequence[str], *, without: Sequence[str] = ()) -> str:
-    """Fingerprint of what decides a model besides its training rows: version, settings, upstream models.
-
-    Args:
-        run: of the model's stage.
-        settings: of the stage.
-        inputs: keys of upstream models.
-        without: settings that decide nothing about a model which is fitted.
-    """
-    return fingerprint([run.stage, run.version, settings.model_dump(exclude=set(without)), list(inputs)])
 
 
 def _summary(place: Place, counts: dict[str, int], seconds: float) -> str:

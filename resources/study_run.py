@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import dagster as dg
 
+from resources.failures import recorded
 from resources.manifests import Place, pointer_version
 from resources.progress import steadfast
-from resources.stage_run import StageRun, Store, recorded, removals
+from resources.removals import removals
+from resources.stage_run import StageRun, Store
 from resources.studies import study_named
 
 
@@ -54,5 +56,5 @@ def study_run(
         members=members,
     )
     run.removals = run.withdrawals()
-    with recorded(run):
+    with recorded(run.store, run.place, run.run_id, run.progress):
         yield run

@@ -23,7 +23,7 @@ from assets.evaluation.scored import SCORED_COLUMNS
 from assets.evaluation.settings import EvaluationSettings, patient_score_of
 from assets.pairing.frames import Row
 from assets.pictures import to_png
-from assets.tables import EVALUATION
+from assets.tables.scores import EVALUATION
 from resources.borrowed import borrowed_rows
 from resources.dagster_shapes import PICTURE_BYTES, column_schema, table
 from resources.generation import remember_generation

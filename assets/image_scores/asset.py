@@ -10,7 +10,7 @@ from assets.image_scores.settings import ImageScoreSettings
 from assets.image_scores.summary import above_by_arm
 from assets.pairing.asset_frames import ARM_FRAMES_OF_SHARD
 from assets.pairing.frames import Row
-from assets.tables import IMAGE_SCORES
+from assets.tables.scores import IMAGE_SCORES
 from resources.dagster_shapes import column_schema, set_aside_table, table
 from resources.partitions import SHARDS, cohort_model
 from resources.stage_config import config_schema

@@ -19,7 +19,8 @@ from assets.scoring.settings import ScoringSettings
 from assets.translation.arms import parse_arm
 from resources.dagster_shapes import PICTURE_BYTES
 from resources.manifests import fingerprint, read_artifact
-from resources.stage_run import StageRun, upstream_settings
+from resources.stage_run import StageRun
+from resources.stage_settings import upstream_settings
 
 SHEET = 24
 FOLDER = "overlays"

@@ -21,7 +21,8 @@ from assets.pairing.frames import Row, join, with_peers
 from assets.scoring.score import SCORE_NAMES
 from assets.translation.arms import parse_arm
 from resources.incremental import Outcome, Status, Task, row_key
-from resources.stage_run import StageRun, upstream_settings
+from resources.stage_run import StageRun
+from resources.stage_settings import upstream_settings
 
 PLACED = ("scale_x", "scale_y", "offset_x", "offset_y")
 RADIOGRAPH = tuple(dict.fromkeys([*FRAME_COLUMNS["radiographs"], *IMAGE, *PLACED, "status", "reason"]))

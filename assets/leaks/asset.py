@@ -17,7 +17,7 @@ from assets.leaks.sides import Sides
 from assets.pairing.asset_frames import FRAMES_OF_COHORT
 from assets.pairing.frames import U8, FrameRows, Row
 from assets.pictures import to_png
-from assets.tables import LEAK_CONTROL
+from assets.tables.scores import LEAK_CONTROL
 from assets.translation.arms import is_gan
 from assets.translation.codes import images_of
 from assets.translation.inference import translator_of

@@ -24,7 +24,8 @@ from assets.segmentation.sources import RowMasks
 from assets.segmenter.crossfit import Segmenters
 from assets.shortcuts.asset_described import chosen_ids
 from resources.manifests import Place, read_artifact, read_pointer
-from resources.stage_run import StageRun, upstream_settings
+from resources.stage_run import StageRun
+from resources.stage_settings import upstream_settings
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from assets.localisation.asset_pictures import pictures
 from assets.localisation.asset_rows import localised_tasks
 from assets.localisation.settings import LocalisationSettings
 from assets.pairing.asset_frames import ARM_FRAMES_OF_SHARD
-from assets.tables import LOCALISATION
+from assets.tables.localisation import LOCALISATION
 from resources.dagster_shapes import column_schema, set_aside_table
 from resources.partitions import SHARDS, cohort_model
 from resources.stage_config import config_schema

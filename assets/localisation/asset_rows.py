@@ -17,7 +17,7 @@ from assets.pairing.asset_frames import FRAME_COLUMNS, FRAME_STAGES, peer_table
 from assets.pairing.asset_pixels import cohort_registration
 from assets.pairing.frame_boxes import Registration
 from assets.pairing.frames import FrameRows, Row, frame_key, join, with_peers
-from assets.tables import CARRIED
+from assets.tables.common import CARRIED
 from resources.incremental import Outcome, Task, row_key
 from resources.manifests import read_artifact
 from resources.stage_run import StageRun

@@ -13,7 +13,7 @@ from assets.localisation.settings import LocalisationSettings
 from assets.localisation.smoothness import smoothness
 from assets.localisation.truth import Truth
 from assets.scoring.anomaly_map import smooth_in_lung
-from assets.tables import BY_SIGMA
+from assets.tables.localisation import BY_SIGMA
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]

@@ -16,13 +16,14 @@ from assets.localisation_summary.worst import worst_misses
 from assets.pairing.asset_frames import ARM_FRAMES_OF_COHORT
 from assets.pairing.frames import Row
 from assets.pictures import to_png
-from assets.tables import LOCALISATION_SUMMARY
+from assets.tables.localisation import LOCALISATION_SUMMARY
 from resources.dagster_shapes import PICTURE_BYTES, column_schema, table
 from resources.incremental import Refreshed
 from resources.manifests import fingerprint
 from resources.partitions import COHORTS, all_shards_of
 from resources.stage_config import config_schema
-from resources.stage_run import StageRun, Store, stage_run, upstream_settings
+from resources.stage_run import StageRun, Store, stage_run
+from resources.stage_settings import upstream_settings
 from resources.unchanged import unchanged
 
 VERSION = "3"

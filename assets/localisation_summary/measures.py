@@ -14,7 +14,7 @@ from assets.localisation_summary.curves import RATES, Detections, average_precis
 from assets.localisation_summary.matching import Found, Outcomes, matched
 from assets.localisation_summary.resampling import ratio
 from assets.localisation_summary.settings import SummarySettings
-from assets.tables import LOCALISED
+from assets.tables.localisation import LOCALISED
 
 F64 = npt.NDArray[np.float64]
 Index = npt.NDArray[np.intp]

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from assets.charts import COLORS, GRAY, RGB, new_figure, plain, rendered
 from assets.localisation_summary.curves import RATES
-from assets.tables import CHANCES
+from assets.tables.localisation import CHANCES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

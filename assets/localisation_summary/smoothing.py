@@ -6,7 +6,7 @@ import pyarrow.compute as pc
 
 from assets.localisation_summary.measures import LEVELS
 from assets.localisation_summary.summary import counted_rows
-from assets.tables import BY_SIGMA
+from assets.tables.localisation import BY_SIGMA
 
 # Validation radiographs: on fewer a share of boxes says nothing of which width is better.
 FEWEST = 5

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from assets.localisation_summary.measures import Cohort, measured
 from assets.localisation_summary.resampling import Sampled, mean_of, patient_weights
 from assets.localisation_summary.settings import SummarySettings
-from assets.tables import CHANCES
+from assets.tables.localisation import CHANCES
 
 F64 = npt.NDArray[np.float64]
 Name = tuple[str, int]

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from assets.tables import CHANCES
+from assets.tables.localisation import CHANCES
 
 Row = Mapping[str, Any]
 

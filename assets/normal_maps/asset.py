@@ -18,7 +18,7 @@ from assets.pairing.chosen_frames import common_ids, join_chosen
 from assets.pairing.frames import FrameRows, Row
 from assets.pictures import to_png
 from assets.scoring.asset_arms import FramedRows
-from assets.tables import NORMAL_MAPS
+from assets.tables.translation import NORMAL_MAPS
 from resources.accelerator import Accelerator
 from resources.borrowed import borrowed_rows
 from resources.dagster_shapes import PICTURE_BYTES, column_schema, set_aside_table

@@ -19,7 +19,8 @@ from assets.translation.moments import arrays_of, usual
 from resources.arrays import CorruptArtifact
 from resources.incremental import Outcome, Task
 from resources.manifests import fingerprint, read_artifact
-from resources.stage_run import StageRun, recipe
+from resources.stage_run import StageRun
+from resources.stage_settings import recipe
 
 BATCH = 16
 

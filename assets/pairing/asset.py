@@ -15,7 +15,7 @@ from assets.pairing.frames import Row
 from assets.pairing.preview import ShownPair, pair_sheet
 from assets.pairing.settings import PairingSettings
 from assets.pictures import to_png
-from assets.tables import PSEUDO_PAIRS
+from assets.tables.translation import PSEUDO_PAIRS
 from resources.dagster_shapes import PICTURE_BYTES, column_schema
 from resources.manifests import read_artifact
 from resources.partitions import COHORTS

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from assets.alignments import peers_among
 from assets.pairing.frames import FrameRows, join, with_peers
-from assets.tables import CARRIED
+from assets.tables.common import CARRIED
 from resources.partitions import all_shards_of, cohort_model
 from resources.stage_run import StageRun
 

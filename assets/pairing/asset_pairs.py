@@ -13,7 +13,7 @@ from assets.pairing.matching import Rows
 from assets.pairing.pair_table import PairTable, merged, pair_ids, pair_table, values_before
 from assets.pairing.policies import choose_pairs, relaxations, strata
 from assets.pairing.settings import PairingSettings
-from assets.tables import PSEUDO_PAIRS
+from assets.tables.translation import PSEUDO_PAIRS
 from resources.manifests import Place, fingerprint, read_pointer, read_previous
 from resources.partitions import SHARDS_BY_COHORT
 from resources.stage_run import StageRun

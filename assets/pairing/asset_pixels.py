@@ -22,11 +22,12 @@ from assets.pairing.settings import PairingSettings
 from assets.prealignment.lung_coordinates import reference_frame
 from assets.prealignment.settings import PrealignmentSettings
 from assets.registration.settings import RegistrationSettings
-from assets.tables import BOX
+from assets.tables.common import BOX
 from resources.arrays import Arrays
 from resources.keyed_arrays import keyed_arrays
 from resources.manifests import read_artifact
-from resources.stage_run import StageRun, upstream_settings
+from resources.stage_run import StageRun
+from resources.stage_settings import upstream_settings
 
 WORKERS = 4
 MODELS = ("reference_lung", "registration_model")

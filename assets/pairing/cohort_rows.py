@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from assets.tables import CARRIED
+from assets.tables.common import CARRIED
 
 # Columns that are read of each stage; the first names the radiograph.
 READ = {

@@ -19,7 +19,8 @@ from assets.pictures import to_png
 from assets.prealignment.asset import MASK_COLUMNS, STORED, windowed
 from assets.prealignment.preview import alignment_sheet
 from assets.registration_report.arms import TrainedPeer, trained_peer
-from assets.tables import CARRIED, PEER_REGISTERED
+from assets.tables.alignment import PEER_REGISTERED
+from assets.tables.common import CARRIED
 from resources.dagster_shapes import PICTURE_BYTES, checked, column_schema, set_aside_table
 from resources.incremental import Outcome, row_keys
 from resources.manifests import read_artifact

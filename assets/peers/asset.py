@@ -21,7 +21,7 @@ from assets.peers.voxelmorph import fit_voxelmorph
 from assets.pictures import to_png
 from assets.prealignment.asset import MASK_COLUMNS, STORED, windowed
 from assets.registration.training import Fitted
-from assets.tables import REGISTRATION_PEERS
+from assets.tables.alignment import REGISTRATION_PEERS
 from resources.accelerator import Accelerator
 from resources.arrays import Arrays
 from resources.dagster_shapes import PICTURE_BYTES, column_schema
@@ -31,7 +31,8 @@ from resources.manifests import read_artifact
 from resources.partitions import COHORTS, all_shards_of
 from resources.progress import training_progress
 from resources.stage_config import config_schema
-from resources.stage_run import StageRun, Store, recipe, stage_run
+from resources.stage_run import StageRun, Store, stage_run
+from resources.stage_settings import recipe
 
 VERSION = "1"
 HISTORY = "history"

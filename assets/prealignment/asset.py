@@ -19,7 +19,8 @@ from assets.prealignment.warp import quantize, warp_image, warp_lungs
 from assets.radiographs.photometric import apply_window
 from assets.registration.folds import folded_share
 from assets.segmentation.quality import dice
-from assets.tables import CARRIED, PREALIGNED, REFERENCE_LUNG
+from assets.tables.alignment import PREALIGNED, REFERENCE_LUNG
+from assets.tables.common import CARRIED
 from resources.arrays import Arrays
 from resources.borrowed import borrowed_model
 from resources.dagster_shapes import PICTURE_BYTES, column_schema, set_aside_table
@@ -29,7 +30,8 @@ from resources.manifests import read_artifact
 from resources.partitions import COHORTS, SHARDS, SHARDS_BY_COHORT, all_shards_of, cohort_model
 from resources.planned import Brought, Planned, once, row_at, row_of
 from resources.stage_config import config_schema
-from resources.stage_run import StageRun, Store, recipe, stage_run
+from resources.stage_run import StageRun, Store, stage_run
+from resources.stage_settings import recipe
 from resources.unchanged import unchanged
 
 REFERENCE_VERSION = "2"

@@ -24,8 +24,9 @@ from assets.radiographs.sources import source_digest_of
 from assets.radiographs.split import assign_split, shard_of
 from assets.radiographs.storage_errors import may_pass, no_answer
 from assets.radiographs.verdicts import masks_left_out, name_rows, set_aside_conflicts
-from assets.tables import RADIOGRAPHS
+from assets.tables.alignment import RADIOGRAPHS
 from resources.dagster_shapes import PICTURE_BYTES, SHOWN_REASONS, checked, column_schema, set_aside_table, table
+from resources.failures import STORAGE_RETRIES
 from resources.home import patient_key
 from resources.incremental import Outcome, Refreshed, Task, row_key
 from resources.manifests import Place, digest_of, read_artifact
@@ -33,7 +34,7 @@ from resources.object_store import ObjectStore
 from resources.partitions import SHARDS, SHARDS_BY_COHORT
 from resources.side_tables import read_side_tables, write_side_table
 from resources.stage_config import config_schema
-from resources.stage_run import STORAGE_RETRIES, StageRun, Store, stage_run
+from resources.stage_run import StageRun, Store, stage_run
 from resources.tombstones import Withdrawn, withdrawn
 
 VERSION = "1"

@@ -25,7 +25,8 @@ from assets.registration.preview import field_sheet, loss_curve
 from assets.registration.settings import RefinementSettings, RegistrationSettings
 from assets.registration.training import fit
 from assets.segmentation.quality import dice
-from assets.tables import CARRIED, REGISTERED, REGISTRATION_MODEL
+from assets.tables.alignment import REGISTERED, REGISTRATION_MODEL
+from assets.tables.common import CARRIED
 from resources.accelerator import Accelerator
 from resources.arrays import Arrays
 from resources.borrowed import borrowed_model
@@ -38,7 +39,8 @@ from resources.partitions import COHORTS, SHARDS, SHARDS_BY_COHORT, all_shards_o
 from resources.planned import Brought, Planned, once, row_at, row_of
 from resources.progress import training_progress
 from resources.stage_config import config_schema
-from resources.stage_run import StageRun, Store, recipe, stage_run, upstream_settings
+from resources.stage_run import StageRun, Store, stage_run
+from resources.stage_settings import recipe, upstream_settings
 from resources.unchanged import unchanged
 
 MODEL_VERSION = "3"

@@ -42,7 +42,8 @@ from assets.registration_report.sharpness import Gain
 from assets.registration_report.summary import arm_lines, arm_table, rounded
 from assets.registration_report.truth import Truth
 from assets.registration_report.verdicts import Verdict, lesions_preserved, no_folds, sharper_mean
-from assets.tables import CARRIED, REGISTRATION_REPORT
+from assets.tables.alignment import REGISTRATION_REPORT
+from assets.tables.common import CARRIED
 from resources.arrays import Arrays
 from resources.dagster_shapes import PICTURE_BYTES, checked, column_schema, set_aside_table, table
 from resources.incremental import Outcome, Task, row_key
@@ -51,7 +52,8 @@ from resources.memory import with_peak
 from resources.partitions import COHORTS
 from resources.planned import once
 from resources.stage_config import config_schema
-from resources.stage_run import StageRun, Store, stage_run, upstream_settings
+from resources.stage_run import StageRun, Store, stage_run
+from resources.stage_settings import upstream_settings
 
 VERSION = "3"
 ARM_KINDS = {"arm": "string"} | dict.fromkeys(("registered", "asked", "steps"), "int")

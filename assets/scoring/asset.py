@@ -9,7 +9,7 @@ from assets.pairing.asset_frames import ARM_FRAMES_OF_SHARD
 from assets.scoring.asset_pictures import pictures
 from assets.scoring.asset_planned import scoring
 from assets.scoring.settings import ScoringSettings
-from assets.tables import ANOMALY_MAPS
+from assets.tables.translation import ANOMALY_MAPS
 from resources.accelerator import Accelerator
 from resources.dagster_shapes import column_schema, set_aside_table
 from resources.partitions import SHARDS, cohort_model

@@ -15,7 +15,8 @@ from assets.scoring.asset_arms import FramedRows, ReadyArm, ready_arm
 from assets.scoring.asset_batches import Batches
 from assets.scoring.framed import Mapped, arrays_of, measured
 from assets.scoring.settings import ScoringSettings
-from assets.tables import ANOMALY_MAPS, CARRIED
+from assets.tables.common import CARRIED
+from assets.tables.translation import ANOMALY_MAPS
 from assets.translation.arms import parse_arm
 from resources.incremental import Outcome, row_key
 from resources.manifests import fingerprint, read_artifact, read_previous

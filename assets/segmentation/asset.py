@@ -20,7 +20,8 @@ from assets.segmentation.settings import SegmentationSettings, Source
 from assets.segmentation.sources import RowMasks
 from assets.segmenter.crossfit import Segmenters, part_of, segmenters
 from assets.segmenter.settings import SegmenterSettings
-from assets.tables import CARRIED, LUNG_MASKS
+from assets.tables.alignment import LUNG_MASKS
+from assets.tables.common import CARRIED
 from resources.accelerator import Accelerator
 from resources.arrays import CorruptArtifact
 from resources.dagster_shapes import PICTURE_BYTES, checked, column_schema, set_aside_table, table

@@ -22,7 +22,7 @@ from assets.segmenter.calibration import SMALLEST_CALIBRATION
 from assets.segmenter.crossfit import part_of, segmenters
 from assets.segmenter.inference import labels_of
 from assets.segmenter.settings import SegmenterSettings
-from assets.tables import LUNG_SEGMENTER
+from assets.tables.alignment import LUNG_SEGMENTER
 from resources.accelerator import Accelerator
 from resources.arrays import Arrays
 from resources.borrowed import borrowed

@@ -14,7 +14,7 @@ from assets.shortcuts.audit import audit
 from assets.shortcuts.preview import shortcut_bars
 from assets.shortcuts.rows import strongest, table_rows
 from assets.shortcuts.settings import ShortcutSettings
-from assets.tables import SHORTCUTS
+from assets.tables.scores import SHORTCUTS
 from resources.dagster_shapes import PICTURE_BYTES, column_schema, table
 from resources.incremental import Refreshed
 from resources.partitions import COHORTS

@@ -19,7 +19,7 @@ from assets.study.preview import roc_curves, study_forest
 from assets.study.report import Shown, finding, render_study
 from assets.study.rows import study_rows
 from assets.study.settings import StudyError, StudyFile, parse_study
-from assets.tables import STUDY_TABLE
+from assets.tables.study import STUDY_TABLE
 from resources.catalogue import CatalogueError, entry_named, read_entry
 from resources.dagster_shapes import PICTURE_BYTES, column_schema, table
 from resources.incremental import Refreshed

@@ -13,7 +13,7 @@ from assets.localisation_summary.smoothing import at_chosen_sigma
 from assets.localisation_summary.summary import GUESS, RANDOM, Measured, Name, arm_rows, measured_arms
 from assets.study.entries import ALL, Entry
 from assets.study.member import Member
-from assets.tables import LOCALISATION
+from assets.tables.localisation import LOCALISATION
 
 Row = dict[str, Any]
 SIDE = ("key", "reason", "artifact", "artifact_digest", "width", "height", "boxes_left_out", "threshold", "label")

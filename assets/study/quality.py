@@ -6,7 +6,7 @@ from typing import Any
 
 from assets.study.entries import Entry
 from assets.study.member import Member
-from assets.tables import TRANSLATOR_QUALITY
+from assets.tables.translation import TRANSLATOR_QUALITY
 
 REGISTRATION = ("dice_reference", "folded_share")
 # Of validation images, see assets/translation/quality.py.

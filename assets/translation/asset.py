@@ -13,7 +13,7 @@ import torch
 from assets.alignments import Alignment
 from assets.pairing.asset_frames import ARM_FRAMES_OF_COHORT
 from assets.pairing.chosen_frames import join_chosen
-from assets.tables import TRANSLATOR
+from assets.tables.translation import TRANSLATOR
 from assets.translation.arms import Arm, is_gan
 from assets.translation.asset_basis import Basis, bases
 from assets.translation.asset_frames import FrameReader, PreparedFrames

@@ -11,7 +11,8 @@ from assets.alignments import USUAL, Alignment, PeerAlignment, is_peer, peers_am
 from assets.pairing.asset_frames import FRAME_COLUMNS, FRAME_STAGES, PEER_STAGE, peer_table
 from assets.peer_registered.settings import PeerFrameSettings
 from assets.translation.arms import parse_arm, unmade_frames
-from resources.stage_run import StageRun, upstream_settings
+from resources.stage_run import StageRun
+from resources.stage_settings import upstream_settings
 
 
 @dataclass(frozen=True)

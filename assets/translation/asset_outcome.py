@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from assets.tables import TRANSLATOR_QUALITY
+from assets.tables.translation import TRANSLATOR_QUALITY
 from assets.translation.checkpoints import Record
 from assets.translation.ending import best_of
 from assets.translation.stored import BACK, named_weights, table_of

@@ -8,7 +8,7 @@ import dagster as dg
 from assets.alignments import Alignment
 from assets.pairing.frames import Row
 from assets.pictures import to_png
-from assets.tables import TRANSLATOR_QUALITY
+from assets.tables.translation import TRANSLATOR_QUALITY
 from assets.translation.arms import parse_arm
 from assets.translation.asset_training import Trainings
 from assets.translation.inference import translate

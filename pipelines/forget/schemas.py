@@ -2,30 +2,45 @@
 
 import pyarrow as pa
 
-from assets import tables
+from assets.tables.alignment import (
+    LUNG_MASKS,
+    LUNG_SEGMENTER,
+    PEER_REGISTERED,
+    PREALIGNED,
+    RADIOGRAPHS,
+    REFERENCE_LUNG,
+    REGISTERED,
+    REGISTRATION_MODEL,
+    REGISTRATION_PEERS,
+    REGISTRATION_REPORT,
+)
+from assets.tables.localisation import LOCALISATION, LOCALISATION_SUMMARY
+from assets.tables.scores import EVALUATION, IMAGE_SCORES, LEAK_CONTROL, SHORTCUTS
+from assets.tables.study import STUDY_TABLE
+from assets.tables.translation import ANOMALY_MAPS, NORMAL_MAPS, PSEUDO_PAIRS, TRANSLATOR
 
 SCHEMAS = {
-    "radiographs": tables.RADIOGRAPHS,
-    "lung_segmenter": tables.LUNG_SEGMENTER,
-    "lung_masks": tables.LUNG_MASKS,
-    "reference_lung": tables.REFERENCE_LUNG,
-    "prealigned_radiographs": tables.PREALIGNED,
-    "registration_model": tables.REGISTRATION_MODEL,
-    "registered_radiographs": tables.REGISTERED,
-    "registration_peers": tables.REGISTRATION_PEERS,
-    "peer_registered": tables.PEER_REGISTERED,
-    "pseudo_pairs": tables.PSEUDO_PAIRS,
-    "translator": tables.TRANSLATOR,
-    "normal_maps": tables.NORMAL_MAPS,
-    "anomaly_maps": tables.ANOMALY_MAPS,
-    "localisation": tables.LOCALISATION,
-    "shortcut_audit": tables.SHORTCUTS,
-    "evaluation": tables.EVALUATION,
-    "localisation_summary": tables.LOCALISATION_SUMMARY,
-    "image_scores": tables.IMAGE_SCORES,
-    "leak_control": tables.LEAK_CONTROL,
-    "registration_report": tables.REGISTRATION_REPORT,
-    "study_table": tables.STUDY_TABLE,
+    "radiographs": RADIOGRAPHS,
+    "lung_segmenter": LUNG_SEGMENTER,
+    "lung_masks": LUNG_MASKS,
+    "reference_lung": REFERENCE_LUNG,
+    "prealigned_radiographs": PREALIGNED,
+    "registration_model": REGISTRATION_MODEL,
+    "registered_radiographs": REGISTERED,
+    "registration_peers": REGISTRATION_PEERS,
+    "peer_registered": PEER_REGISTERED,
+    "pseudo_pairs": PSEUDO_PAIRS,
+    "translator": TRANSLATOR,
+    "normal_maps": NORMAL_MAPS,
+    "anomaly_maps": ANOMALY_MAPS,
+    "localisation": LOCALISATION,
+    "shortcut_audit": SHORTCUTS,
+    "evaluation": EVALUATION,
+    "localisation_summary": LOCALISATION_SUMMARY,
+    "image_scores": IMAGE_SCORES,
+    "leak_control": LEAK_CONTROL,
+    "registration_report": REGISTRATION_REPORT,
+    "study_table": STUDY_TABLE,
 }
 
 

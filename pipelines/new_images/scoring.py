@@ -17,7 +17,7 @@ from assets.scoring.asset import refreshed_maps
 from assets.scoring.settings import ScoringSettings
 from assets.segmentation.asset import planned_masks
 from assets.segmentation.settings import SegmentationSettings
-from assets.tables import LUNG_MASKS, PREALIGNED, REGISTERED
+from assets.tables.alignment import LUNG_MASKS, PREALIGNED, REGISTERED
 from pipelines.new_images.bench import Bench
 from pipelines.new_images.files import people, planned_file
 from pipelines.new_images.lent import Lent, Row

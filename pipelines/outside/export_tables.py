@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from assets.tables import BOX
+from assets.tables.common import BOX
 from pipelines.outside.manifest_rows import beside, require_current_pairs
 from pipelines.outside.rows import SIDES, Alignment, Rows, pair_rows, radiograph_rows, shard_rows
 from resources.object_store import ObjectStore

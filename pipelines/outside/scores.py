@@ -5,7 +5,7 @@ import pyarrow.compute as pc
 
 from assets.image_scores import columns
 from assets.localisation.rows import SPLITS
-from assets.tables import IMAGE_SCORES
+from assets.tables.scores import IMAGE_SCORES
 from pipelines.outside.manifest_rows import beside
 from resources.manifests import Place, read_pointer, require_current
 from resources.object_store import ObjectStore

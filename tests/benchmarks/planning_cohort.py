@@ -11,7 +11,7 @@ from unittest import mock
 import numpy as np
 import pyarrow as pa
 
-from assets.tables import LUNG_SEGMENTER, RADIOGRAPHS, REFERENCE_LUNG, REGISTRATION_MODEL
+from assets.tables.alignment import LUNG_SEGMENTER, RADIOGRAPHS, REFERENCE_LUNG, REGISTRATION_MODEL
 from resources.arrays import encode
 from resources.incremental import Outcome, Refreshed, row_key, row_keys
 from resources.manifests import digest_of

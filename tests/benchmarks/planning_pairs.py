@@ -12,7 +12,8 @@ from assets.pairing.asset_pairs import brought, usable_tables
 from assets.pairing.asset_pixels import PairedCohort
 from assets.pairing.pair_table import boxes_before
 from assets.pairing.settings import PairingSettings
-from assets.tables import BOX, PSEUDO_PAIRS
+from assets.tables.common import BOX
+from assets.tables.translation import PSEUDO_PAIRS
 from resources.stage_run import StageRun
 
 

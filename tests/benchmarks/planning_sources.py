@@ -9,7 +9,7 @@ from assets.radiographs import asset
 from assets.radiographs.declaration import CohortDeclaration, parse_declaration
 from assets.radiographs.plan import Planned
 from assets.radiographs.settings import RadiographSettings
-from assets.tables import RADIOGRAPHS
+from assets.tables.alignment import RADIOGRAPHS
 from resources.dagster_shapes import set_aside_table
 from resources.incremental import Outcome
 from resources.object_store import ObjectStore

@@ -5,7 +5,7 @@ from assets.evaluation.arms import arm_comparisons, arm_results, evaluated, eval
 from assets.evaluation.choice import Decisions
 from assets.evaluation.settings import EvaluationSettings
 from assets.scoring.score import SCORE_NAMES
-from assets.tables import EVALUATION
+from assets.tables.scores import EVALUATION
 from tests.evaluation.scored import row, table
 
 ROWS = [

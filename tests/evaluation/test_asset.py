@@ -11,7 +11,8 @@ import pytest
 
 from assets.evaluation import asset
 from assets.evaluation.asset import evaluation
-from assets.tables import ANOMALY_MAPS, SHORTCUTS
+from assets.tables.scores import SHORTCUTS
+from assets.tables.translation import ANOMALY_MAPS
 from resources.manifests import Place, publish, read_manifest
 from resources.stage_run import Store
 from tests.pairing.made_up import MadeUp, person

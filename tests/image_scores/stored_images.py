@@ -6,13 +6,24 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from assets import tables
 from assets.localisation.settings import LocalisationSettings
 from assets.prealignment.settings import PrealignmentSettings
 from assets.prealignment.warp import quantize
 from assets.registration.settings import RegistrationSettings
 from assets.scoring.score import SCORE_NAMES
 from assets.scoring.settings import ScoringSettings
+from assets.tables.alignment import (
+    LUNG_MASKS,
+    PEER_REGISTERED,
+    PREALIGNED,
+    RADIOGRAPHS,
+    REFERENCE_LUNG,
+    REGISTERED,
+    REGISTRATION_MODEL,
+)
+from assets.tables.localisation import LOCALISATION
+from assets.tables.scores import EVALUATION
+from assets.tables.translation import ANOMALY_MAPS, NORMAL_MAPS
 from resources.arrays import Arrays, encode
 from resources.manifests import Place, digest_of, publish
 from resources.object_store import ObjectStore
@@ -26,17 +37,17 @@ SIDE = 64
 PLACED = {"width": 128, "height": 64, "scale_x": 0.5, "scale_y": 0.5, "offset_x": -0.25, "offset_y": 15.75}
 BOX = {"x": 10.0, "y": 21.0, "width": 20.0, "height": 10.0, "kind": "tb"}
 SCHEMAS = {
-    "radiographs": tables.RADIOGRAPHS,
-    "lung_masks": tables.LUNG_MASKS,
-    "prealigned_radiographs": tables.PREALIGNED,
-    "registered_radiographs": tables.REGISTERED,
-    "peer_registered": tables.PEER_REGISTERED,
-    "reference_lung": tables.REFERENCE_LUNG,
-    "registration_model": tables.REGISTRATION_MODEL,
-    "normal_maps": tables.NORMAL_MAPS,
-    "anomaly_maps": tables.ANOMALY_MAPS,
-    "localisation": tables.LOCALISATION,
-    "evaluation": tables.EVALUATION,
+    "radiographs": RADIOGRAPHS,
+    "lung_masks": LUNG_MASKS,
+    "prealigned_radiographs": PREALIGNED,
+    "registered_radiographs": REGISTERED,
+    "peer_registered": PEER_REGISTERED,
+    "reference_lung": REFERENCE_LUNG,
+    "registration_model": REGISTRATION_MODEL,
+    "normal_maps": NORMAL_MAPS,
+    "anomaly_maps": ANOMALY_MAPS,
+    "localisation": LOCALISATION,
+    "evaluation": EVALUATION,
 }
 OF_COHORT = ("reference_lung", "registration_model", "normal_maps", "evaluation")
 SETTINGS = {

@@ -12,7 +12,7 @@ from assets.localisation.measured import measure
 from assets.localisation.rows import in_source_pixels
 from assets.localisation.settings import LocalisationSettings
 from assets.localisation.truth import truth_of
-from assets.tables import EVALUATION, IMAGE_SCORES
+from assets.tables.scores import EVALUATION, IMAGE_SCORES
 from resources.arrays import CorruptArtifact
 from resources.incremental import Refreshed
 from resources.manifests import Place, publish

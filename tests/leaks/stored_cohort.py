@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from assets import tables
 from assets.images import to_uint16
 from assets.prealignment.lung_coordinates import prealign, reference_frame
 from assets.prealignment.settings import PrealignmentSettings
@@ -19,6 +18,8 @@ from assets.radiographs.phantom.cohort import phantom_subject
 from assets.radiographs.phantom.settings import PhantomSettings
 from assets.registration.settings import RegistrationSettings
 from assets.segmentation.settings import SegmentationSettings
+from assets.tables.alignment import LUNG_MASKS, PREALIGNED, RADIOGRAPHS, REFERENCE_LUNG, REGISTERED, REGISTRATION_MODEL
+from assets.tables.translation import TRANSLATOR
 from resources import stage_run
 from resources.accelerator import Accelerator
 from resources.arrays import Arrays, encode
@@ -35,13 +36,13 @@ PHANTOM = {**DECLARED, "kind": "phantom"}
 FILES = {**DECLARED, "root": "/data", "table": "index.csv", "columns": {"image": "i", "label": "l", "patient": "p"}}
 PER_SHARD = ("radiographs", "lung_masks", "prealigned_radiographs", "registered_radiographs")
 SCHEMAS = {
-    "radiographs": tables.RADIOGRAPHS,
-    "lung_masks": tables.LUNG_MASKS,
-    "reference_lung": tables.REFERENCE_LUNG,
-    "prealigned_radiographs": tables.PREALIGNED,
-    "registration_model": tables.REGISTRATION_MODEL,
-    "registered_radiographs": tables.REGISTERED,
-    "translator": tables.TRANSLATOR,
+    "radiographs": RADIOGRAPHS,
+    "lung_masks": LUNG_MASKS,
+    "reference_lung": REFERENCE_LUNG,
+    "prealigned_radiographs": PREALIGNED,
+    "registration_model": REGISTRATION_MODEL,
+    "registered_radiographs": REGISTERED,
+    "translator": TRANSLATOR,
 }
 SETTINGS = {"prealigned_radiographs": PrealignmentSettings(), "lung_masks": SegmentationSettings()}
 

@@ -15,7 +15,8 @@ from assets.leaks.asset import leak_control
 from assets.leaks.brought import Brought, bring
 from assets.pairing.frames import U8
 from assets.segmentation.settings import SegmentationSettings
-from assets.tables import LEAK_CONTROL, LUNG_SEGMENTER
+from assets.tables.alignment import LUNG_SEGMENTER
+from assets.tables.scores import LEAK_CONTROL
 from assets.translation.generator import build_generator
 from assets.translation.presets import resolved
 from assets.translation.settings import TranslationSettings

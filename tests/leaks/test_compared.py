@@ -10,7 +10,7 @@ from assets.evaluation.roc import Undefined, auc
 from assets.leaks.compared import Compared, table_rows
 from assets.leaks.scorers import Scores
 from assets.leaks.settings import LeakSettings, Variant
-from assets.tables import LEAK_CONTROL
+from assets.tables.scores import LEAK_CONTROL
 
 SETTINGS = LeakSettings()
 LABELS = np.arange(40) % 2 == 1

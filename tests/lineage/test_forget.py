@@ -24,7 +24,8 @@ from resources.incremental import Outcome, Refreshed
 from resources.manifests import Place, publish, read_artifact, read_pointer, require_current, table_bytes
 from resources.object_store import ObjectStore
 from resources.partitions import SHARDS
-from resources.stage_run import MUST_RETRAIN, StageRun, Store, removals, stage_run
+from resources.removals import removals
+from resources.stage_run import MUST_RETRAIN, StageRun, Store, stage_run
 from resources.tombstones import Tombstone, tombstone_of, tombstones, withdrawn, write_tombstone
 from tests.lineage.made_up import MadeUp
 from tests.lineage.scan import pixels_of, traces

@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from assets import tables
 from assets.images import to_uint16
 from assets.localisation.asset_rows import localised_tasks
 from assets.localisation.settings import LocalisationSettings
@@ -21,6 +20,7 @@ from assets.radiographs.phantom.settings import PhantomSettings
 from assets.registration.settings import RegistrationSettings
 from assets.scoring.score import KINDS
 from assets.translation.moments import arrays_of, no_moments
+from pipelines.forget.schemas import SCHEMAS
 from resources.arrays import encode
 from resources.manifests import Place, digest_of, publish
 from resources.object_store import ObjectStore
@@ -32,6 +32,7 @@ COHORT, SHARD, SIDE = "phantom", "phantom/0", 64
 SUBJECTS = 6
 PHANTOMS = PhantomSettings(size=SIDE, subjects=SUBJECTS, seed=3)
 IT_PR = PrealignmentSettings()
+READ = ("radiographs", "lung_masks", "prealigned_radiographs", "registered_radiographs", "anomaly_maps")
 MODELS = ("reference_lung", "registration_model", "pseudo_pairs", "normal_maps")
 ARMS = ("none/pca", "it_pr/pca", "it_dpr/pca")
 FEW = LocalisationSettings(random_sigmas=[6.0], random_draws=2)
@@ -50,7 +51,7 @@ class MadeUp:
         self.phantoms = [phantom_subject(index, PHANTOMS.seed, PHANTOMS) for index in range(SUBJECTS)]
         lungs = self.phantoms[0].lungs
         self.frame = reference_frame(lungs, IT_PR)
-        self.rows: dict[str, list[Row]] = {stage: [] for stage in (*tables_of(), *MODELS)}
+        self.rows: dict[str, list[Row]] = {stage: [] for stage in (*READ, *MODELS)}
         self._subjects()
         image = to_uint16(self.phantoms[0].image)
         self.rows["reference_lung"] = [
@@ -128,9 +129,8 @@ class MadeUp:
 
     def run(self) -> StageRun:
         """A run of the stage on the rows as they are now."""
-        schemas = {**tables_of(), **{name: getattr(tables, name.upper()) for name in MODELS}}
         for stage, rows in self.rows.items():
-            schema = schemas[stage]
+            schema = SCHEMAS[stage]
             table = pa.Table.from_pylist(
                 [{name: row.get(name) for name in schema.names} for row in rows], schema=schema
             )
@@ -149,17 +149,6 @@ class MadeUp:
         path, data = Place(stage, partition).artifact(name.replace("/", "_")), encode(arrays, {})
         self.store.write(path, data)
         return {**_row(name), "artifact": path, "artifact_digest": digest_of(data)}
-
-
-def tables_of() -> dict[str, pa.Schema]:
-    """Schema of each stage of a shard that is read."""
-    return {
-        "radiographs": tables.RADIOGRAPHS,
-        "lung_masks": tables.LUNG_MASKS,
-        "prealigned_radiographs": tables.PREALIGNED,
-        "registered_radiographs": tables.REGISTERED,
-        "anomaly_maps": tables.ANOMALY_MAPS,
-    }
 
 
 def _row(key: str) -> Row:

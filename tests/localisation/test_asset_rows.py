@@ -8,7 +8,8 @@ from assets.localisation.asset_guesses import training_heat
 from assets.localisation.asset_pictures import pictures
 from assets.localisation.asset_rows import localised_tasks
 from assets.localisation.settings import LocalisationSettings
-from assets.tables import BY_SIGMA, LOCALISATION, TRANSLATOR
+from assets.tables.localisation import BY_SIGMA, LOCALISATION
+from assets.tables.translation import TRANSLATOR
 from resources.manifests import Place, publish, require_current
 from tests.localisation.made_up import ARMS, COHORT, FEW, SIDE, SUBJECTS, MadeUp, Row
 

@@ -8,7 +8,7 @@ from assets.localisation.boxes import box_rows, boxes_mask
 from assets.localisation.measured import SHARES, measure
 from assets.localisation.settings import LocalisationSettings
 from assets.localisation.truth import Truth, normal_truth, truth_of
-from assets.tables import LOCALISATION, LOCALISED
+from assets.tables.localisation import LOCALISATION, LOCALISED
 
 F32 = npt.NDArray[np.float32]
 SIDE = 64

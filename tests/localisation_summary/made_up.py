@@ -5,7 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from assets.tables import LOCALISATION
+from assets.tables.localisation import LOCALISATION
 
 Row = dict[str, Any]
 WHOLE = {"x": 0.0, "y": 0.0, "width": 10.0, "height": 10.0}

@@ -8,7 +8,7 @@ from assets.localisation_summary.settings import SummarySettings
 from assets.localisation_summary.summary import counted_rows, summary_rows
 from assets.localisation_summary.verdict import above_guesses
 from assets.localisation_summary.worst import worst_misses
-from assets.tables import LOCALISATION_SUMMARY
+from assets.tables.localisation import LOCALISATION_SUMMARY
 from tests.localisation_summary.made_up import Row, measured, normal, table_of
 
 FEW = SummarySettings(resamples=100)

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from assets.tables import LUNG_MASKS, PREALIGNED, PSEUDO_PAIRS, RADIOGRAPHS, REFERENCE_LUNG, REGISTERED
+from assets.tables.alignment import LUNG_MASKS, PREALIGNED, RADIOGRAPHS, REFERENCE_LUNG, REGISTERED
+from assets.tables.translation import PSEUDO_PAIRS
 from resources.arrays import Arrays, encode
 from resources.manifests import Place, digest_of, fingerprint, publish
 from resources.object_store import ObjectStore

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assets.tables import BOX
+from assets.tables.common import BOX
 from pipelines.outside.coco import annotations, clip
 
 COLUMNS = pa.schema(

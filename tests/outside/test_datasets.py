@@ -14,7 +14,7 @@ from assets.images import from_uint16
 from assets.pairing.frames import Frame
 from assets.pairing.lung_swap import lung_swap, swapped
 from assets.radiographs.photometric import apply_window
-from assets.tables import PSEUDO_PAIRS
+from assets.tables.translation import PSEUDO_PAIRS
 from pipelines.outside.datasets import PseudoPairs, Radiographs
 from pipelines.outside.items import Item, collate
 from resources.arrays import CorruptArtifact

@@ -5,7 +5,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from assets.tables import IMAGE_SCORES
+from assets.tables.scores import IMAGE_SCORES
 from pipelines.outside.export_notice import ExportError
 from pipelines.outside.export_scores import export_scores
 from pipelines.outside.scores import MEANING, SCORES, score_table

@@ -11,7 +11,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from assets import tables
 from assets.images import to_uint16
 from assets.pairing.asset import pseudo_pairs
 from assets.prealignment.lung_coordinates import prealign, reference_frame
@@ -20,6 +19,9 @@ from assets.prealignment.warp import quantize, warp_image, warp_lungs
 from assets.radiographs.phantom.cohort import phantom_subject
 from assets.radiographs.phantom.settings import PhantomSettings
 from assets.registration.settings import RegistrationSettings
+from assets.tables.alignment import LUNG_MASKS, PREALIGNED, RADIOGRAPHS, REFERENCE_LUNG, REGISTERED, REGISTRATION_MODEL
+from assets.tables.common import CARRIED
+from assets.tables.translation import PSEUDO_PAIRS
 from resources import stage_run
 from resources.arrays import Arrays, encode
 from resources.catalogue import Entry
@@ -44,12 +46,12 @@ READS: dict[str, tuple[str, ...]] = {
     "registered_radiographs": ("prealigned_radiographs", "registration_model"),
 }
 SCHEMAS = {
-    "radiographs": tables.RADIOGRAPHS,
-    "lung_masks": tables.LUNG_MASKS,
-    "reference_lung": tables.REFERENCE_LUNG,
-    "prealigned_radiographs": tables.PREALIGNED,
-    "registration_model": tables.REGISTRATION_MODEL,
-    "registered_radiographs": tables.REGISTERED,
+    "radiographs": RADIOGRAPHS,
+    "lung_masks": LUNG_MASKS,
+    "reference_lung": REFERENCE_LUNG,
+    "prealigned_radiographs": PREALIGNED,
+    "registration_model": REGISTRATION_MODEL,
+    "registered_radiographs": REGISTERED,
 }
 
 
@@ -137,7 +139,7 @@ class MadeUp:
         """The manifest's rows."""
         table = read_manifest(self.store, Place("pseudo_pairs", self.cohort))
         assert table is not None
-        assert table.schema.equals(tables.PSEUDO_PAIRS)
+        assert table.schema.equals(PSEUDO_PAIRS)
         rows: list[dict[str, Any]] = table.to_pylist()
         return rows
 
@@ -171,7 +173,7 @@ class MadeUp:
 
     def _row(self, stage: str, number: int) -> dict[str, Any]:
         person = self.people[number]
-        carried = person if stage == "radiographs" else {name: person[name] for name in tables.CARRIED}
+        carried = person if stage == "radiographs" else {name: person[name] for name in CARRIED}
         measured: dict[str, dict[str, Any]] = {
             "lung_masks": {"window_low": 0.0, "window_high": 1.0, "passed_over": "", "base_completed": ""},
             "registered_radiographs": {"dice_reference": 0.97, "folded_share": 0.0},

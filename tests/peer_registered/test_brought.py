@@ -14,7 +14,7 @@ from assets.prealignment.warp import dequantize, warp_image, warp_lungs
 from assets.radiographs.phantom.cohort import phantom_subject
 from assets.radiographs.phantom.settings import PhantomSettings
 from assets.segmentation.quality import dice
-from assets.tables import PEER_REGISTERED
+from assets.tables.alignment import PEER_REGISTERED
 
 SIDE = 64
 PHANTOM = phantom_subject(1, 1, PhantomSettings(size=SIDE, subjects=4, seed=1))

@@ -9,11 +9,12 @@ import dagster as dg
 import pytest
 
 from assets.radiographs.asset import radiographs
-from resources import stage_run
+from resources import failures, stage_run
 from resources.catalogue import Entry
+from resources.failures import STORAGE_RETRIES
 from resources.manifests import Place, read_pointer
 from resources.object_store import ObjectStore
-from resources.stage_run import STORAGE_RETRIES, Store
+from resources.stage_run import Store
 from tests.pipelines.installation import Installation
 
 pytestmark = pytest.mark.timeout(600)
@@ -80,7 +81,7 @@ def few(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
         "settings": {"radiographs": {"size": 64}},
     }
     monkeypatch.setattr(stage_run, "entry_named", lambda name: Entry(tmp_path, name, mapping))
-    monkeypatch.setattr(stage_run, "STORAGE_WAIT_SECONDS", 0)
+    monkeypatch.setattr(failures, "STORAGE_WAIT_SECONDS", 0)
     return mapping
 
 

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
-from assets.tables import LUNG_MASKS, PSEUDO_PAIRS, RADIOGRAPHS, REGISTRATION_REPORT
+from assets.tables.alignment import LUNG_MASKS, RADIOGRAPHS, REGISTRATION_REPORT
+from assets.tables.translation import PSEUDO_PAIRS
 from pipelines.cli import app
 from pipelines.verification import SHOWN, Verification
 from pipelines.verify import verify

@@ -15,7 +15,7 @@ from assets.images import F32
 from assets.pairing.asset_frames import FRAME_COLUMNS, FRAME_STAGES
 from assets.pairing.chosen_frames import common_ids, join_chosen
 from assets.pairing.frames import U8, FrameRows
-from assets.tables import TRANSLATOR_QUALITY
+from assets.tables.translation import TRANSLATOR_QUALITY
 from assets.translation import asset_panel
 from assets.translation.arms import parse_arm
 from assets.translation.asset_frames import FrameReader, PreparedFrames

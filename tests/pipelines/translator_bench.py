@@ -8,10 +8,11 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
-from assets import tables
 from assets.images import to_uint16
 from assets.radiographs.phantom.cohort import phantom_label, phantom_subject
 from assets.radiographs.phantom.settings import PhantomSettings
+from assets.tables.alignment import LUNG_MASKS, PREALIGNED, RADIOGRAPHS, REFERENCE_LUNG, REGISTERED
+from assets.tables.translation import PSEUDO_PAIRS
 from assets.translation.asset import translator
 from resources import stage_run
 from resources.accelerator import Accelerator
@@ -43,7 +44,7 @@ def lay_out(store: ObjectStore, training: int = 8) -> None:
             row = {**own, **_stored(store, stage, f"{index:032x}", arrays), "row": index + 1, "patient": name[:24]}
             rows[stage].append(row | (window if stage == "lung_masks" else {}))
     rows["reference_lung"].append(_stored(store, "reference_lung", "ab" * 16, arrays))
-    schemas = (tables.RADIOGRAPHS, tables.LUNG_MASKS, tables.PREALIGNED, tables.REGISTERED, tables.REFERENCE_LUNG)
+    schemas = (RADIOGRAPHS, LUNG_MASKS, PREALIGNED, REGISTERED, REFERENCE_LUNG)
     for (stage, found), schema in zip(rows.items(), schemas, strict=True):
         _publish(store, stage, found, schema)
     partners = [(names[index + 1], names[index]) for index in range(0, training, 2)]
@@ -56,7 +57,7 @@ def lay_out_pairs(store: ObjectStore, partners: Sequence[tuple[str, str]]) -> No
         {"abnormal_id": abnormal, "normal_id": normal, "split": "train", "status": "ok"}
         for abnormal, normal in partners
     ]
-    _publish(store, "pseudo_pairs", pairs, tables.PSEUDO_PAIRS)
+    _publish(store, "pseudo_pairs", pairs, PSEUDO_PAIRS)
 
 
 def place(stage: str) -> Place:

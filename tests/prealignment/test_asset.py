@@ -12,7 +12,7 @@ from assets.prealignment.reference_lung import medoid
 from assets.prealignment.settings import ReferenceSettings
 from assets.radiographs.phantom.cohort import phantom_subject
 from assets.radiographs.phantom.settings import PhantomSettings
-from assets.tables import REFERENCE_LUNG
+from assets.tables.alignment import REFERENCE_LUNG
 
 PHANTOMS = [phantom_subject(index, 5, PhantomSettings()) for index in range(4)]
 

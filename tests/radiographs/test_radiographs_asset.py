@@ -19,8 +19,9 @@ from assets.radiographs.declaration import parse_declaration
 from assets.radiographs.identity import assignment, pseudonym
 from assets.radiographs.sources import source_digests
 from assets.radiographs.split import assign_split, shard_of
-from resources import stage_run
+from resources import failures, stage_run
 from resources.catalogue import Entry
+from resources.failures import STORAGE_RETRIES
 from resources.manifests import Place, read_manifest, read_pointer, table_from
 from resources.object_store import ObjectStore
 from resources.stage_run import Store
@@ -226,7 +227,7 @@ def test_a_header_file_whose_row_failed_stays_in_no_index(bench: Bench, monkeypa
 
 def failing(monkeypatch: pytest.MonkeyPatch, name: str, error: OSError, after: int = 0, times: int = 1) -> list[str]:
     """Let a source file's readings fail, the first ones left out; what was tried."""
-    monkeypatch.setattr(stage_run, "STORAGE_WAIT_SECONDS", 0)
+    monkeypatch.setattr(failures, "STORAGE_WAIT_SECONDS", 0)
     whole, tried = ObjectStore.read, []
 
     def read(self: ObjectStore, path: str) -> bytes:
@@ -261,7 +262,7 @@ def test_a_storage_that_stays_silent_fails_the_run_and_names_no_file(
     tried = failing(monkeypatch, "a.png", OSError(errno.EIO, "no answer", "/data/doe_jane.png"), times=99)
     with pytest.raises(dg.DagsterError, match="max_retries"):
         bench.run("quex/0")
-    assert len(tried) == 1 + stage_run.STORAGE_RETRIES
+    assert len(tried) == 1 + STORAGE_RETRIES
     failed = bench.store.read("stages/radiographs/quex/0/FAILED.json").decode()
     assert "see that it answers" in failed
     assert "doe_jane" not in failed
@@ -307,7 +308,7 @@ def test_a_table_is_asked_for_again_before_the_declaration_is_blamed(
         return
     with pytest.raises(dg.Failure, match=r"its root or table cannot be read \(ConnectionRefusedError\); check `root`"):
         bench.run("quex/0")
-    assert len(tried) == 1 + stage_run.STORAGE_RETRIES
+    assert len(tried) == 1 + STORAGE_RETRIES
 
 
 def test_a_missing_table_is_asked_for_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,9 @@ from resources.incremental import Outcome, Task
 from resources.manifests import Place, publish, read_pointer
 from resources.object_store import ObjectStore
 from resources.partitions import SHARDS, SHARDS_BY_COHORT
-from resources.stage_run import RETRY_TAG, StageRun, Store, stage_run, upstream_settings
+from resources.stage_pictures import drawn_pictures
+from resources.stage_run import RETRY_TAG, StageRun, Store, stage_run
+from resources.stage_settings import upstream_settings
 
 SCHEMA = pa.schema([("key", pa.string()), ("status", pa.string())])
 
@@ -56,16 +58,16 @@ def test_pictures_are_drawn_again_only_for_another_manifest_or_other_settings(lo
         drawn.append("once")
         return {"masks": b"png"}
 
-    run = run_of(local_store, "lung_masks", settings_used={"size": 64})
+    place = Place("lung_masks", "phantom/0")
     pointer = {"digest": "d", "settings": {"size": 64}, "pictures": ["masks"]}
-    assert run._drawn(None, "d", draw) == {"masks": b"png"}
-    assert run._drawn(pointer, "d", draw) == {"masks": b"png"}
+    assert drawn_pictures(local_store, place, None, "d", {"size": 64}, draw) == {"masks": b"png"}
+    assert drawn_pictures(local_store, place, pointer, "d", {"size": 64}, draw) == {"masks": b"png"}
     assert len(drawn) == 1
-    run._drawn(pointer, "another", draw)
-    run._drawn({**pointer, "settings": {"size": 128}}, "d", draw)
+    drawn_pictures(local_store, place, pointer, "another", {"size": 64}, draw)
+    drawn_pictures(local_store, place, pointer, "d", {"size": 128}, draw)
     assert len(drawn) == 3
     local_store.delete("stages/lung_masks/phantom/0/pictures/masks.png")
-    run._drawn(pointer, "d", draw)
+    drawn_pictures(local_store, place, pointer, "d", {"size": 64}, draw)
     assert len(drawn) == 4
 
 

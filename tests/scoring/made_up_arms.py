@@ -7,9 +7,9 @@ import dagster as dg
 import pyarrow as pa
 import torch
 
-from assets import tables
 from assets.normal_maps.asset import normal_maps
 from assets.scoring.asset import anomaly_maps
+from assets.tables.translation import TRANSLATOR
 from assets.translation.arms import parse_arm
 from assets.translation.generators import ResnetGenerator, initialized
 from assets.translation.pca import fit_pca
@@ -44,9 +44,9 @@ class Scored:
         """Bring everything before the maps up to date."""
         self.cohort.publish()
         rows = [self._translator(arm) for arm in self.arms]
-        columns = {name: [row.get(name) for row in rows] for name in tables.TRANSLATOR.names}
+        columns = {name: [row.get(name) for row in rows] for name in TRANSLATOR.names}
         place = Place("translator", self.cohort.cohort)
-        publish(self.cohort.store, place, pa.table(columns, tables.TRANSLATOR), {"parents": {}, "settings": {}})
+        publish(self.cohort.store, place, pa.table(columns, TRANSLATOR), {"parents": {}, "settings": {}})
 
     def normals(self, **config: Any) -> list[dict[str, Any]]:  # noqa: ANN401 (settings)
         """Make the normal maps; their rows."""

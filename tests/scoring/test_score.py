@@ -22,7 +22,7 @@ from assets.scoring.score import (
     top_mean,
 )
 from assets.scoring.settings import ScoringSettings
-from assets.tables import ANOMALY_MAPS
+from assets.tables.translation import ANOMALY_MAPS
 
 F32 = npt.NDArray[np.float32]
 DEFAULT = ScoringSettings()

@@ -11,7 +11,7 @@ from assets.shortcuts import asset_described
 from assets.shortcuts.asset import shortcut_audit
 from assets.shortcuts.asset_described import radiographs_of_patients
 from assets.shortcuts.plain import F32, Pixels, mean_lung_intensity
-from assets.tables import SHORTCUTS
+from assets.tables.scores import SHORTCUTS
 from resources.manifests import Place, read_manifest
 from tests.leaks.stored_cohort import StoredCohort, person
 

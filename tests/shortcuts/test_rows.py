@@ -5,7 +5,7 @@ import pytest
 from assets.evaluation.roc import auc
 from assets.shortcuts.audit import Found
 from assets.shortcuts.rows import strongest, table_rows
-from assets.tables import SHORTCUTS
+from assets.tables.scores import SHORTCUTS
 
 LABELS = np.arange(20) % 2 == 1
 STRONG = auc(np.arange(20) + 30 * LABELS * (np.arange(20) > 3), LABELS)

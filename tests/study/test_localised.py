@@ -15,7 +15,7 @@ from assets.study.markdown import markdown
 from assets.study.member import Member
 from assets.study.report import Shown, render_study
 from assets.study.rows import study_rows
-from assets.tables import LOCALISATION, LOCALISED
+from assets.tables.localisation import LOCALISATION, LOCALISED
 from tests.study.made_up import members, study
 
 ARMS = [(arm, seed) for arm in ("none/cut", "it_pr/cut") for seed in (0, 1)]

@@ -12,19 +12,11 @@ from assets.evaluation.settings import EvaluationSettings
 from assets.study import asset_members, asset_reading
 from assets.study.asset_members import read_member
 from assets.study.member import Aside
-from assets.tables import (
-    ANOMALY_MAPS,
-    EVALUATION,
-    LEAK_CONTROL,
-    LOCALISATION,
-    PEER_REGISTERED,
-    PREALIGNED,
-    RADIOGRAPHS,
-    REGISTERED,
-    SHORTCUTS,
-    TRANSLATOR,
-)
-from assets.tables import LUNG_MASKS as MASKS
+from assets.tables.alignment import LUNG_MASKS as MASKS
+from assets.tables.alignment import PEER_REGISTERED, PREALIGNED, RADIOGRAPHS, REGISTERED
+from assets.tables.localisation import LOCALISATION
+from assets.tables.scores import EVALUATION, LEAK_CONTROL, SHORTCUTS
+from assets.tables.translation import ANOMALY_MAPS, TRANSLATOR
 from assets.translation.settings import TranslationSettings
 from resources.manifests import Place, publish, read_manifest, read_pointer
 from resources.object_store import ObjectStore

@@ -20,7 +20,7 @@ from assets.study.pooled import paired, pooled
 from assets.study.report import Shown, finding, render_study
 from assets.study.rows import Row, study_rows
 from assets.study.shortcuts import pooled_shortcuts
-from assets.tables import STUDY_TABLE
+from assets.tables.study import STUDY_TABLE
 from tests.study.made_up import members, scaled, study
 
 STUDY = study()

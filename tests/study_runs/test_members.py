@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 
 from assets.study.settings import StudyFile, parse_study
-from assets.tables import TRANSLATOR
+from assets.tables.translation import TRANSLATOR
 from assets.translation.settings import TranslationSettings
 from pipelines.status import StatusRow
 from pipelines.study import members

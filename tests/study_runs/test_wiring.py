@@ -1,7 +1,7 @@
 import dagster as dg
 
 from assets.study.asset import VERSION
-from assets.tables import STUDY_TABLE
+from assets.tables.study import STUDY_TABLE
 from pipelines.definitions import defs
 from pipelines.forget.schemas import SCHEMAS
 from pipelines.stages import STAGE_NAMES

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from assets.tables import TRANSLATOR_QUALITY
+from assets.tables.translation import TRANSLATOR_QUALITY
 from assets.translation.asset_training_watch import SECONDS_BETWEEN, Bench, TrainingWatch
 from assets.translation.checkpoints import Record
 from assets.translation.classifier import Classifier, fit_classifier
