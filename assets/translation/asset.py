@@ -28,7 +28,7 @@ from resources.accelerator import Accelerator
 from resources.borrowed import borrowed_rows
 from resources.checkpoint_store import CheckpointStore
 from resources.dagster_shapes import column_schema, set_aside_table
-from resources.incremental import Refreshed, Task
+from resources.incremental import Outcome, Refreshed, Task, row_key
 from resources.manifests import read_artifact, read_previous
 from resources.partitions import COHORTS, SHARDS_BY_COHORT
 from resources.stage_config import config_schema
@@ -62,8 +62,13 @@ def translator(context: dg.AssetExecutionContext, store: Store, accelerator: Acc
         asked = [arm for arm, seed in planned if _asks(settings, arm.name, seed)]
         at_once = accelerator.trainings_at_once(sum(is_gan(arm.method) for arm in asked))
         prepare = partial(_trainings, context, run, settings, accelerator, at_once)
-        trainings = _by_frame(run, settings, prepare)
-        tasks = [_task(trainings[arm.alignment], arm, seed) for arm, seed in planned]
+        trainings, refusals = _by_frame(run, settings, prepare)
+        tasks = [
+            _refused(run, arm, seed, refusals[arm.alignment])
+            if arm.alignment in refusals
+            else _task(trainings[arm.alignment], arm, seed)
+            for arm, seed in planned
+        ]
         done = run.refresh(_to_have(run, settings, tasks), at_once)
         spent = {key: took for each in trainings.values() for key, took in each.spent.items()}
         for row in done.rows:
@@ -81,12 +86,21 @@ def translator(context: dg.AssetExecutionContext, store: Store, accelerator: Acc
 
 def _by_frame(
     run: StageRun, settings: TranslationSettings, prepare: Callable[[Basis], Trainings]
-) -> dict[Alignment, Trainings]:
-    """The trainings by frame: usual frames share theirs, a peer's are of the radiographs that it could register."""
+) -> tuple[dict[Alignment, Trainings], dict[Alignment, str]]:
+    """Trainings by frame, and why there are none in others.
+
+    Usual frames share theirs, a peer's are of the radiographs that it could register.
+    """
     found: dict[Alignment, Trainings] = {}
+    refusals: dict[Alignment, str] = {}
     for alignments, basis in bases(run, settings.arms):
-        found |= dict.fromkeys(alignments, prepare(basis))
-    return found
+        if basis.refusal:
+            refusals |= dict.fromkeys(alignments, basis.refusal)
+        else:
+            found |= dict.fromkeys(alignments, prepare(basis))
+    if not found:
+        raise dg.Failure(f"{run.cohort}: {'; '.join(refusals.values())}", allow_retries=False)
+    return found, refusals
 
 
 def _trainings(
@@ -127,7 +141,7 @@ def _asks(settings: TranslationSettings, arm: str, seed: int) -> bool:
 
 
 def _to_have(run: StageRun, settings: TranslationSettings, tasks: list[Task]) -> list[Task]:
-    """The trainings that are asked for, those that are there, and those that failed with the same settings and images.
+    """The trainings that are asked for, are there, cannot be, or failed with the same settings and images.
 
     One that is to be tried again is tried by the launch that asks for it.
     """
@@ -138,7 +152,8 @@ def _to_have(run: StageRun, settings: TranslationSettings, tasks: list[Task]) ->
     return [
         task
         for task in tasks
-        if _asks(settings, task.carried["arm"], task.carried["seed"])
+        if task.refusal
+        or _asks(settings, task.carried["arm"], task.carried["seed"])
         or run.place.artifact(task.key) in there
         or task.key in failed
     ]
@@ -151,5 +166,13 @@ def _failed_keys(run: StageRun) -> set[str]:
 
 def _task(trainings: Trainings, arm: Arm, seed: int) -> Task:
     key = trainings.key(arm, seed)
-    carried: dict[str, Any] = {"arm": arm.name, "alignment": arm.alignment, "method": arm.method, "seed": seed}
-    return Task(key, carried, partial(trainings.fit, arm, seed, key))
+    return Task(key, _carried(arm, seed), partial(trainings.fit, arm, seed, key))
+
+
+def _refused(run: StageRun, arm: Arm, seed: int, reason: str) -> Task:
+    key = row_key(run.stage, run.version, {"arm": arm.name, "seed": seed}, [reason])
+    return Task(key, _carried(arm, seed), Outcome, reason)
+
+
+def _carried(arm: Arm, seed: int) -> dict[str, Any]:
+    return {"arm": arm.name, "alignment": arm.alignment, "method": arm.method, "seed": seed}

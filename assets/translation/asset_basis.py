@@ -23,11 +23,13 @@ class Basis:
         tables: of the stages of `FRAME_STAGES`, with `FRAME_COLUMNS`.
         pairs: training pairs, columns abnormal_id and normal_id.
         peers: rows after the peer whose frame it is, None for the usual frames.
+        refusal: why nothing can be trained in it; empty where it can.
     """
 
     tables: list[pa.Table]
     pairs: pa.Table
     peers: pa.Table | None = None
+    refusal: str = ""
 
 
 def bases(run: StageRun, arms: Sequence[str]) -> list[tuple[Sequence[Alignment], Basis]]:
@@ -71,14 +73,12 @@ def _within(run: StageRun, usual: Basis, peers: pa.Table, peer: PeerAlignment) -
     pairs = usual.pairs.filter(pc.and_(*both))
     if lost := usual.pairs.num_rows - pairs.num_rows:
         run.progress(f"{peer}: {lost} of {usual.pairs.num_rows} training pairs are left out, see {PEER_STAGE}")
-    if not pairs.num_rows:
-        raise dg.Failure(
-            f"{run.cohort}: {peer} registered both sides of no training pair; see the reasons in {PEER_STAGE}, or "
-            "leave its arms out of translator.arms",
-            allow_retries=False,
-        )
     known = radiographs.filter(pc.is_in(radiographs["radiograph_id"], value_set=mine))
-    return Basis([known, *others], pairs, own)
+    nothing = (
+        f"{peer} registered both sides of no training pair; see the reasons in {PEER_STAGE}, or leave its arms out of "
+        "translator.arms"
+    )
+    return Basis([known, *others], pairs, own, "" if pairs.num_rows else nothing)
 
 
 def _training_pairs(run: StageRun) -> pa.Table:

@@ -35,9 +35,11 @@ def pictures(by_frame: Mapping[Alignment, Trainings], rows: Sequence[Row]) -> di
     """A sheet of translations, losses and measures of every arm, for the first seed: PNG by name."""
     shown: dict[str, bytes] = {}
     for row in rows:
+        if row["status"] != "ok":
+            continue
         arm = parse_arm(row["arm"])
         trainings = by_frame[arm.alignment]
-        if row["status"] != "ok" or row["seed"] != trainings.settings.seeds[0]:
+        if row["seed"] != trainings.settings.seeds[0]:
             continue
         arrays = read_artifact(trainings.run.store, row)
         panel = trainings.watching.shown(arm.alignment)

@@ -11,8 +11,8 @@ PEERS = ("affine", "voxelmorph", "synthmorph")
 FRAMES, TRANSLATOR, MAPS = "peer_registered", "translator", "anomaly_maps"
 ARMS = "it_dpr/cut,it_dpr/pca,affine/pca,voxelmorph/cut,synthmorph/reggan"
 
-# The affine registration of one radiograph, the MIRRORED-th that is registered, is followed by a mirror.
-ONE_MIRRORED = """
+# The affine registration of one radiograph, the MIRRORED-th that is registered, or of `all` is followed by a mirror.
+SOME_MIRRORED = """
 import itertools
 import os
 
@@ -26,7 +26,7 @@ registered, places = classical.affine, itertools.count()
 
 def sometimes_mirrored(fixed, moving):
     found = registered(fixed, moving)
-    if next(places) != int(os.environ["MIRRORED"]):
+    if os.environ["MIRRORED"] not in ("all", str(next(places))):
         return found
     across = np.arange(found.shape[2], dtype=np.float32)
     return np.stack([np.broadcast_to(across[::-1] - across, found.shape[1:]), found[1]])
@@ -99,7 +99,7 @@ def test_a_radiograph_that_folds_is_set_aside_and_its_arm_goes_on_without_it(fin
     unlucky = pairs[0]["normal_id"]
     named = ["--set", "peer_registered.peers=affine", "--set", "translator.arms=it_dpr/pca,affine/template"]
     status, printed = finished.python(
-        "-c", ONE_MIRRORED, "run", "tiny", *named, "--until", TRANSLATOR, MIRRORED=str(masked.index(unlucky))
+        "-c", SOME_MIRRORED, "run", "tiny", *named, "--until", TRANSLATOR, MIRRORED=str(masked.index(unlucky))
     ).end()
     assert status == 0, printed
     rows = finished.rows(FRAMES)
@@ -114,3 +114,27 @@ def test_a_radiograph_that_folds_is_set_aside_and_its_arm_goes_on_without_it(fin
     assert (usual["trained_normal"], framed["trained_normal"]) == (len({row["normal_id"] for row in pairs}), len(kept))
     arrays = decode(finished.store.read(rows[0]["artifact"]))
     assert {"displacement", "image", "lungs"} <= set(arrays)
+
+
+def test_a_peer_that_registers_nothing_has_no_arm_and_ends_no_other(finished: Installation) -> None:
+    arms = "it_dpr/pca,affine/template"
+    named = ["--set", "peer_registered.peers=affine", "--set", f"translator.arms={arms}"]
+    status, printed = finished.python(
+        "-c", SOME_MIRRORED, "run", "tiny", *named, "--until", "evaluation", MIRRORED="all"
+    ).end()
+    assert status == 0, printed
+    usual, framed = finished.rows(TRANSLATOR)
+    assert [(row["arm"], row["status"]) for row in (usual, framed)] == [
+        ("it_dpr/pca", "ok"),
+        ("affine/template", "rejected"),
+    ]
+    assert framed["reason"].startswith("affine registered both sides of no training pair; see the reasons in")
+    for stage in ("normal_maps", MAPS, "evaluation"):
+        assert {row["arm"] for row in finished.rows(stage)} == {usual["arm"]}
+    finished.run("tiny", *named, "--until", TRANSLATOR)
+    assert finished.pointer(TRANSLATOR)["computed"] == 0
+    status, printed = finished.call(
+        "run", "tiny", *named[:2], "--set", "translator.arms=affine/template", "--until", TRANSLATOR
+    )
+    assert status != 0
+    assert "affine registered both sides of no training pair" in printed
