@@ -6,9 +6,9 @@ from functools import lru_cache
 
 from assets.radiographs.declaration import CohortDeclaration
 from assets.radiographs.identity import assignment
+from assets.radiographs.source_row import SourceRow
 from assets.radiographs.source_texts import rows_from, source_texts
 from assets.radiographs.split import shard_of
-from assets.radiographs.table import SourceRow
 
 # What no row hangs on; storage options may be secrets besides.
 SILENT = {"title", "description", "citation", "settings", "storage_options", "variant_of"}

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from assets.radiographs.table import SourceRow
+from assets.radiographs.source_row import SourceRow
 
 # A follow-up of a few years is one patient growing older; a longer span is more often two patients under one id.
 AGE_SPAN_YEARS = 5

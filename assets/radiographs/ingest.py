@@ -16,7 +16,7 @@ from assets.radiographs.phantom.cohort import phantom_subject
 from assets.radiographs.phantom.settings import PhantomSettings
 from assets.radiographs.photometric import apply_window, is_flat, robust_window
 from assets.radiographs.settings import RadiographSettings
-from assets.radiographs.table import SourceRow
+from assets.radiographs.source_row import SourceRow
 from assets.segmentation.cleanup import split_lungs
 
 U8 = npt.NDArray[np.uint8]

@@ -12,10 +12,10 @@ from assets.radiographs.declaration import CohortDeclaration
 from assets.radiographs.identity import pseudonym
 from assets.radiographs.plan import Planned, people, read_files, with_digests
 from assets.radiographs.source_files import INDEX, SourceFiles
+from assets.radiographs.source_row import SourceRow
 from assets.radiographs.source_texts import Names, Read
 from assets.radiographs.sources import Opened, Stats, file_stats, source_digest_of, with_masks
 from assets.radiographs.split import shard_of
-from assets.radiographs.table import SourceRow
 
 
 @dataclass(frozen=True)

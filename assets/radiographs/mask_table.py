@@ -14,7 +14,7 @@ from pyarrow import csv as arrow_csv
 from assets.radiographs.declaration import DeclarationError
 from assets.radiographs.declared_masks import CheXmask
 from assets.radiographs.lung_masks import EncodedLungs, encoded_lungs
-from assets.radiographs.table import SourceRow
+from assets.radiographs.source_row import SourceRow
 
 RIGHT, LEFT, HEIGHT, WIDTH, DICE_RCA = "Right Lung", "Left Lung", "Height", "Width", "Dice RCA (Mean)"
 SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".dicom"}

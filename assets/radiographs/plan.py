@@ -10,9 +10,9 @@ from assets.radiographs.decoded import UnusableFile
 from assets.radiographs.identity import assignment, pseudonym
 from assets.radiographs.settings import RadiographSettings
 from assets.radiographs.source_files import SourceFiles
+from assets.radiographs.source_row import SourceRow
 from assets.radiographs.split import assign_split
 from assets.radiographs.storage_errors import may_pass, no_answer
-from assets.radiographs.table import SourceRow
 
 NO_PATIENT = "its header names no patient; set patient_from to column or name"
 

@@ -3,7 +3,10 @@
 from collections.abc import Callable, Sequence
 
 from assets.radiographs.declaration import CohortDeclaration, DeclarationError
-from assets.radiographs.table import SourceRow, only_these_held_out, restrict_rows, rows_of, rows_of_listing, table_of
+from assets.radiographs.listing import rows_of_listing
+from assets.radiographs.restriction import only_these_held_out, restrict_rows
+from assets.radiographs.source_row import SourceRow
+from assets.radiographs.table import rows_of, table_of
 
 Read = Callable[[str], bytes]
 Names = Callable[[], list[str]]

@@ -10,8 +10,8 @@ from typing import BinaryIO
 from assets.radiographs.cohort_rows import SILENT, cohort_rows
 from assets.radiographs.declaration import CohortDeclaration, DeclarationError
 from assets.radiographs.mask_table import with_published_masks
+from assets.radiographs.source_row import SourceRow
 from assets.radiographs.source_texts import Names, Read, rows_from, source_texts, unreadable, unreadable_masks
-from assets.radiographs.table import SourceRow
 
 Opened = Callable[[str], AbstractContextManager[BinaryIO]]
 # Path below the root -> bytes, and a stamp that changes with the file; an empty stamp tells nothing.

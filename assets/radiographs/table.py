@@ -1,86 +1,24 @@
-"""Rows of a cohort from its table, or from the names of its files."""
+"""Rows of a cohort from its table."""
 
 import csv
 import difflib
 import io
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from assets.radiographs.cells import Box, parse_age, parse_aspect, parse_boxes, parse_sex, text_of
-from assets.radiographs.declaration import CohortDeclaration, DeclarationError, Domain
-from assets.radiographs.declared_masks import MASK_COLUMNS
-from assets.radiographs.lung_masks import EncodedLungs, encoded_lungs
+from assets.radiographs.cells import parse_age, parse_aspect, parse_boxes, parse_sex, text_of
+from assets.radiographs.declaration import CohortDeclaration, DeclarationError
+from assets.radiographs.lung_masks import encoded_lungs
 from assets.radiographs.paths import path_problem
+from assets.radiographs.source_row import UNLABELLED, SourceRow
 
-UNLABELLED = "unlabelled"
 MASK_ROLES = ("lung_mask", "right_lung_mask", "left_lung_mask", "lesion_mask")
-
-
-@dataclass(frozen=True, slots=True)
-class SourceRow:
-    """One radiograph as the source describes it, not yet read.
-
-    Attributes:
-        number: 1-based row of the table (its header not counted) or of the sorted listing; reasons name rows by it.
-        image: path below the root.
-        lung_mask: path below the root, or None.
-        lesion_mask: path below the root, or None.
-        patient: id in the source's words; None where the DICOM header names the patient. Identifying.
-        label: as the source says.
-        domain: what the label means; None only together with a problem.
-        boxes: (x, y, width, height, class) in source pixels.
-        view: upper case, or None.
-        sex: M, F or None.
-        age: years, or None.
-        true_aspect_wh: width / height before squashing, or None.
-        problem: why the row cannot be used, naming neither file nor patient; None if it can.
-        right_lung_mask: path of the patient's right lung below the root, only together with the left one's.
-        left_lung_mask: the same of the left lung.
-        encoded_lungs: run-length encoded masks, or None.
-        mask_problem: why a published mask is left out though the radiograph is kept, naming neither file nor patient.
-        may_be_held_out: whether its patient can be in test or validation.
-    """
-
-    number: int
-    image: str = field(repr=False)
-    lung_mask: str | None = field(repr=False)
-    lesion_mask: str | None = field(repr=False)
-    patient: str | None = field(repr=False)
-    label: str
-    domain: Domain | None
-    boxes: tuple[Box, ...]
-    view: str | None
-    sex: str | None
-    age: float | None
-    true_aspect_wh: float | None
-    problem: str | None
-    right_lung_mask: str | None = field(default=None, repr=False)
-    left_lung_mask: str | None = field(default=None, repr=False)
-    encoded_lungs: EncodedLungs | None = field(default=None, repr=False)
-    mask_problem: str | None = None
-    may_be_held_out: bool = True
-
-    @property
-    def files(self) -> list[tuple[str, str | None]]:
-        """What each file is and its path below the root; None for a mask that the row does not have.
-
-        Sides are listed only where a row has them: keys of rows hang on the order and number of files.
-        """
-        paths = [("image", self.image), ("lung mask", self.lung_mask), ("lesion mask", self.lesion_mask)]
-        sides = [("right lung mask", self.right_lung_mask), ("left lung mask", self.left_lung_mask)]
-        return [*paths, *(side for side in sides if side[1] is not None)]
-
-    @property
-    def assigned_by(self) -> str:
-        """What stands for the patient where split and shard are drawn; a row without one is drawn by itself."""
-        return self.patient or self.image.strip() or f"row {self.number}"
 
 
 def table_of(data: bytes) -> pa.Table:
@@ -132,7 +70,7 @@ def rows_of(declaration: CohortDeclaration, table: pa.Table) -> list[SourceRow]:
             )
     cells = {role: table.column(column).to_pylist() for role, column in wanted.items()}
     named = [
-        _row_of(declaration, number + 1, {role: values[number] for role, values in cells.items()})
+        row_of(declaration, number + 1, {role: values[number] for role, values in cells.items()})
         for number in range(table.num_rows)
     ]
     return _without_repeats(named)
@@ -144,7 +82,14 @@ def _close(column: str, table: pa.Table) -> str:
     return f" (there is {close[0]!r})" if close else ""
 
 
-def _row_of(declaration: CohortDeclaration, number: int, cells: dict[str, Any]) -> SourceRow:
+def row_of(declaration: CohortDeclaration, number: int, cells: dict[str, Any]) -> SourceRow:
+    """One row from its cells; `problem` says why it cannot be used.
+
+    Args:
+        declaration: of the cohort.
+        number: of the row, from 1.
+        cells: by role, as `declaration.columns` names them; a role that is missing counts as empty.
+    """
     image = text_of(cells["image"]) or ""
     label = UNLABELLED if declaration.unlabelled else text_of(cells["label"]) or ""
     boxes, box_problem = parse_boxes(cells.get("boxes"))
@@ -222,114 +167,3 @@ def _without_repeats(rows: list[SourceRow]) -> list[SourceRow]:
         text = f"same image path as row {seen}; keep one of the two rows"
         checked.append(replace(row, problem=text) if repeated else row)
     return checked
-
-
-def rows_of_listing(declaration: CohortDeclaration, names: Sequence[str]) -> list[SourceRow]:
-    """Rows of a cohort declared by folders.
-
-    Args:
-        declaration: with `folders`.
-        names: paths of all files below the root, masks included, with forward slashes.
-
-    Returns:
-        One row for every file below a declared folder that matches the pattern, sorted by path; hidden files and
-        mask folders and table are left out. The deepest folder that holds a file gives its label.
-    """
-    listed = set(names)
-    wanted = _glob_regex(declaration.pattern)
-    images = [
-        (name, folder)
-        for name in sorted(listed)
-        if wanted.fullmatch(name) and (folder := _folder_of(declaration, name)) is not None
-    ]
-    stems = Counter(PurePosixPath(name).stem for name, _ in images)
-    rows = []
-    for number, (name, folder) in enumerate(images, start=1):
-        found = {
-            role: _mask_of(getattr(declaration, masks_in), declaration.mask_suffix, name, listed, stems)
-            for masks_in, role in MASK_COLUMNS.items()
-        }
-        masks = {role: mask for role, (mask, _) in found.items()}
-        row = _row_of(declaration, number, {"image": name, "label": declaration.folders[folder], **masks})
-        problem = next((why for _, why in found.values() if why), None)
-        rows.append(replace(row, problem=problem or row.problem))
-    return rows
-
-
-def _folder_of(declaration: CohortDeclaration, name: str) -> str | None:
-    parts = PurePosixPath(name).parts
-    is_mask_table = declaration.chexmask is not None and name == declaration.chexmask.table
-    if is_mask_table or any(part.startswith(".") for part in parts):
-        return None
-    mask_folders = [folder for field_name in MASK_COLUMNS if (folder := getattr(declaration, field_name))]
-    if any(PurePosixPath(name).is_relative_to(folder) for folder in mask_folders):
-        return None
-    holding = [folder for folder in declaration.folders if PurePosixPath(name).is_relative_to(folder)]
-    return max(holding, key=lambda folder: len(PurePosixPath(folder).parts), default=None)
-
-
-def _mask_of(
-    mask_folder: str | None, suffix: str, name: str, listed: set[str], stems: Counter[str]
-) -> tuple[str | None, str | None]:
-    """Listed mask of an image: at the image's own path below the mask folder, else directly in it."""
-    if mask_folder is None:
-        return None, None
-    folder, path = PurePosixPath(mask_folder), PurePosixPath(name)
-    own = str(folder / path.parent / (path.stem + suffix))
-    flat = str(folder / (path.stem + suffix))
-    if own in listed:
-        return own, None
-    if flat not in listed:
-        return None, None
-    if stems[path.stem] > 1:
-        return None, "several images share one mask's name; give each folder's masks a folder of their own"
-    return flat, None
-
-
-def _glob_regex(pattern: str) -> re.Pattern[str]:
-    """Glob as a regular expression: `*` and `?` stay within a folder, `**/` crosses any number of them."""
-    pieces = re.split(r"(\*\*/|\*\*|\*|\?)", pattern)
-    meaning = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    return re.compile("".join(meaning.get(piece, re.escape(piece)) for piece in pieces))
-
-
-def restrict_rows(rows: Sequence[SourceRow], lines: Iterable[str]) -> list[SourceRow]:
-    """Rows whose image is named by a line of the declaration's `rows` file; numbers stay those of the table.
-
-    Args:
-        rows: of the whole table or listing.
-        lines: image paths; blank lines and lines that start with # do not count.
-
-    Raises:
-        DeclarationError: a line names no row.
-    """
-    names = _named_images(rows, lines)
-    return [row for row in rows if row.image in names]
-
-
-def only_these_held_out(rows: Sequence[SourceRow], lines: Iterable[str]) -> list[SourceRow]:
-    """All rows; patients with an image that no line of the declaration's `rows` file names are only trained on.
-
-    Args:
-        rows: of the whole table or listing.
-        lines: as for `restrict_rows`.
-
-    Raises:
-        DeclarationError: a line names no row.
-    """
-    names = _named_images(rows, lines)
-    barred = {row.assigned_by for row in rows if row.image not in names}
-    return [replace(row, may_be_held_out=row.assigned_by not in barred) for row in rows]
-
-
-def _named_images(rows: Sequence[SourceRow], lines: Iterable[str]) -> set[str]:
-    wanted = {number: line.strip() for number, line in enumerate(lines, start=1) if line.strip()}
-    wanted = {number: name for number, name in wanted.items() if not name.startswith("#")}
-    known = {row.image for row in rows}
-    unknown = [number for number, name in wanted.items() if name not in known]
-    if unknown:
-        raise DeclarationError(
-            f"rows: {len(unknown)} of {len(wanted)} lines name no image of the cohort, the first is line {unknown[0]}; "
-            "write image paths as the table does"
-        )
-    return set(wanted.values())

@@ -6,7 +6,7 @@ from assets.radiographs.decoded import UnusableFile
 from assets.radiographs.dicom import source_patient
 from assets.radiographs.identity import assignment, pseudonym
 from assets.radiographs.plan import Planned
-from assets.radiographs.table import UNLABELLED, SourceRow
+from assets.radiographs.source_row import UNLABELLED, SourceRow
 from resources.manifests import digest_of
 
 # Behind the 128 bytes of its preamble (PS3.10).

@@ -16,9 +16,9 @@ from assets.radiographs.ingest import SourceBytes, ingest, ingest_phantom
 from assets.radiographs.phantom.cohort import phantom_label
 from assets.radiographs.phantom.settings import PhantomSettings
 from assets.radiographs.settings import RadiographSettings
+from assets.radiographs.source_row import SourceRow
 from assets.radiographs.sources import source_rows
 from assets.radiographs.split import assign_split
-from assets.radiographs.table import SourceRow
 from resources.catalogue import entry_named
 from resources.object_store import ObjectStore
 

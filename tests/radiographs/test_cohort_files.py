@@ -10,8 +10,11 @@ from assets.radiographs.consistency import conflicting_patients
 from assets.radiographs.declaration import CohortDeclaration, parse_declaration
 from assets.radiographs.decode import decode, decode_mask
 from assets.radiographs.geometry import check_mask_size
+from assets.radiographs.listing import rows_of_listing
+from assets.radiographs.restriction import only_these_held_out, restrict_rows
 from assets.radiographs.settings import RadiographSettings
-from assets.radiographs.table import SourceRow, only_these_held_out, restrict_rows, rows_of, rows_of_listing, table_of
+from assets.radiographs.source_row import SourceRow
+from assets.radiographs.table import rows_of, table_of
 
 PROJECT = Path(__file__).resolve().parents[2]
 SHIPPED = sorted((PROJECT / "pipelines" / "cohorts").glob("*.yaml"))

@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 
 from assets.radiographs.consistency import COMPARED, conflicting_patients, copy_reason, duplicate_reasons, same_pixels
-from assets.radiographs.table import SourceRow
+from assets.radiographs.source_row import SourceRow
 
 
 def row(number: int, patient: str | None, sex: str | None = None, age: float | None = None) -> SourceRow:

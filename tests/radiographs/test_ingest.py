@@ -14,7 +14,7 @@ from assets.radiographs.phantom.cohort import phantom_subject
 from assets.radiographs.phantom.settings import PhantomSettings
 from assets.radiographs.run_length import encode_runs
 from assets.radiographs.settings import RadiographSettings
-from assets.radiographs.table import SourceRow
+from assets.radiographs.source_row import SourceRow
 
 SETTINGS = RadiographSettings(size=64)
 

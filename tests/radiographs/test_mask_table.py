@@ -10,7 +10,7 @@ from assets.radiographs.declaration import DeclarationError
 from assets.radiographs.declared_masks import CheXmask
 from assets.radiographs.lung_masks import EncodedLungs
 from assets.radiographs.mask_table import with_published_masks
-from assets.radiographs.table import SourceRow
+from assets.radiographs.source_row import SourceRow
 
 HEADER = (
     "image_id", "Dice RCA (Mean)", "Dice RCA (Max)", "Landmarks", "Left Lung", "Right Lung", "Heart", "Height", "Width"

@@ -6,8 +6,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from assets.radiographs.declaration import CohortDeclaration, DeclarationError, parse_declaration
+from assets.radiographs.listing import rows_of_listing
 from assets.radiographs.lung_masks import EncodedLungs
-from assets.radiographs.table import only_these_held_out, restrict_rows, rows_of, rows_of_listing, table_of
+from assets.radiographs.restriction import only_these_held_out, restrict_rows
+from assets.radiographs.table import rows_of, table_of
 
 COLUMNS = {
     "patient": "patient_id", "lung_mask": "lungs", "lesion_mask": "lesion", "boxes": "boxes", "view": "view",
