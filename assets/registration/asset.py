@@ -1,99 +1,38 @@
 """IT-DPR: a deformable refinement learned only from an image and its own pre-aligned copy."""
 
-from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import dagster as dg
-import numpy as np
-import numpy.typing as npt
 import pyarrow.compute as pc
-import torch
 
-from assets.images import from_uint16, to_uint16
-from assets.pairing.frames import U8, Row
+from assets.images import from_uint16
 from assets.pictures import to_png
-from assets.prealignment.asset import MASK_COLUMNS, STORED, no_folds, windowed
-from assets.prealignment.lung_coordinates import reference_frame
+from assets.prealignment.asset import STORED, no_folds
 from assets.prealignment.preview import mean_image_sheet
-from assets.prealignment.settings import PrealignmentSettings
-from assets.prealignment.warp import dequantize, warp_image, warp_lungs
-from assets.registration.damaged_copies import damaged_displacements
-from assets.registration.folds import folded, folded_share
-from assets.registration.inference import Refiner, refine, refiner, registered_displacement, starting_map
+from assets.prealignment.warp import dequantize
+from assets.registration.asset_fit import trained
+from assets.registration.asset_rows import Bound, bound_network, planned_registrations
+from assets.registration.folds import folded
+from assets.registration.inference import registered_displacement, starting_map
 from assets.registration.preview import field_sheet, loss_curve
 from assets.registration.settings import RefinementSettings, RegistrationSettings
-from assets.registration.training import fit
-from assets.segmentation.quality import dice
 from assets.tables.alignment import REGISTERED, REGISTRATION_MODEL
-from assets.tables.common import CARRIED
 from resources.accelerator import Accelerator
-from resources.arrays import Arrays
 from resources.borrowed import borrowed_model
 from resources.checkpoint_store import CheckpointStore
 from resources.dagster_shapes import PICTURE_BYTES, checked, column_schema, set_aside_table
 from resources.fitted import FittedModel, keep_or_fit
-from resources.incremental import Outcome, Refreshed, row_keys
+from resources.incremental import Refreshed
 from resources.manifests import read_artifact
 from resources.partitions import COHORTS, SHARDS, SHARDS_BY_COHORT, all_shards_of, cohort_model
-from resources.planned import Brought, Planned, once, row_at, row_of
-from resources.progress import training_progress
+from resources.planned import Brought, row_of
 from resources.stage_config import config_schema
 from resources.stage_run import StageRun, Store, stage_run
-from resources.stage_settings import recipe, upstream_settings
+from resources.stage_settings import recipe
 from resources.unchanged import unchanged
 
 MODEL_VERSION = "3"
 REGISTRATION_VERSION = "3"
-WEIGHT = "network."
-# A network ready for use, and the labelled lungs (H, W) of its reference.
-Bound = Callable[[], tuple[Refiner, U8]]
-
-
-def _fit(
-    run: StageRun, rows: list[Row], reference: Arrays, settings: RegistrationSettings, device: torch.device, key: str
-) -> Outcome:
-    radiographs = {row["radiograph_id"]: row for row in run.ok("radiographs", columns=STORED)}
-    masks = {row["radiograph_id"]: row for row in run.ok("lung_masks", columns=MASK_COLUMNS)}
-    checkpoints = CheckpointStore(run.store, key)
-    ids = [row["radiograph_id"] for row in rows]
-    speak = training_progress(run.progress, "IT-DPR")
-    lungs = np.stack([read_artifact(run.store, masks[name])["lungs"] for name in ids])
-    fitted = fit(
-        np.stack([windowed(run, radiographs[name], masks[name]) for name in ids]),
-        lungs,
-        np.stack([dequantize(read_artifact(run.store, row)["displacement"]) for row in rows]),
-        reference["lungs"],
-        settings,
-        settings.seed,
-        damaged=_damaged(run, reference["lungs"], lungs, settings),
-        device=device,
-        progress=lambda step, losses: speak(step, settings.steps, losses),
-        resume=checkpoints.load(),
-        checkpoint=checkpoints.save,
-    )
-    names = list(fitted.history[0])
-    history = np.array([[entry[name] for name in names] for entry in fitted.history], dtype=np.float32)
-    arrays = {WEIGHT + name: value.detach().cpu().numpy() for name, value in fitted.state.items()}
-    columns: dict[str, Any] = {
-        "trained_on": len(rows),
-        "steps": settings.steps,
-        "final_loss": fitted.history[-1]["loss"],
-        "roughness_typical": fitted.roughness[0],
-        "roughness_limit": fitted.roughness[1],
-    }
-    columns |= {"settings": settings.model_dump_json(), "history_columns": names}
-    return Outcome(columns, {**arrays, "history": history})
-
-
-def _damaged(run: StageRun, reference: U8, lungs: U8, settings: RegistrationSettings) -> npt.NDArray[np.float16] | None:
-    """IT-PR of every training radiograph by damaged masks, in the mode that its own was made in."""
-    if settings.reading == "R1" or settings.damaged == 0:
-        return None
-    chosen = upstream_settings(run, "prealigned_radiographs", PrealignmentSettings)
-    frame = reference_frame(reference, chosen)
-    rng = np.random.default_rng(settings.seed)
-    return np.stack([damaged_displacements(frame, mask, settings.damaged_copies, chosen, rng) for mask in lungs])
 
 
 @dg.asset(
@@ -135,7 +74,7 @@ def registration_model(
             run.place,
             recipe(run, settings, [reference["key"]], without=["borrow_from"]),
             [row["key"] for row in rows],
-            partial(_fit, run, rows, reference_arrays, settings, accelerator.torch_device()),
+            partial(trained, run, rows, reference_arrays, settings, accelerator.torch_device()),
         )
         CheckpointStore(run.store, model.row["key"]).clear()
         return _finished(run, model)
@@ -151,57 +90,6 @@ def _finished(run: StageRun, model: FittedModel) -> dg.MaterializeResult:  # typ
         {"decision": model.why},
         lambda: {"loss": to_png(loss_curve(history), PICTURE_BYTES)},
     )
-
-
-def trained_refiner(
-    model: Row,
-    weights: Arrays,
-    reference: Row,
-    reference_arrays: Arrays,
-    refinement: RefinementSettings,
-    device: torch.device,
-) -> Refiner:
-    """The network of a `registration_model` row, ready for the radiographs of its cohort.
-
-    Args:
-        model: the manifest's row.
-        weights: its arrays.
-        reference: row of `reference_lung`; a mean shape has no radiograph that could anchor the frame.
-        reference_arrays: its arrays.
-        refinement: how the network is used.
-        device: where the network is to run.
-    """
-    state = {name[len(WEIGHT) :]: torch.from_numpy(value) for name, value in weights.items() if name.startswith(WEIGHT)}
-    image = from_uint16(reference_arrays["image"]) if reference["kind"] == "medoid" else None
-    settings = RegistrationSettings.model_validate_json(model["settings"])
-    usual = model["roughness_typical"], model["roughness_limit"]
-    return refiner(state, settings, image, reference_arrays["lungs"], refinement, device, roughness=usual)
-
-
-def _refined(run: StageRun, bound: Bound, rows: tuple[Row, Row, Row], settings: RefinementSettings) -> Outcome:
-    ready, reference = bound()
-    radiograph, mask, prealigned = rows
-    lungs = read_artifact(run.store, mask)["lungs"]
-    image = windowed(run, radiograph, mask)
-    start = starting_map(ready, dequantize(read_artifact(run.store, prealigned)["displacement"]))
-    velocity = refine(ready, image, lungs, start)
-    displacement = registered_displacement(velocity, start, ready.settings)
-    warped = warp_lungs(lungs, displacement)
-    inside = reference > 0
-    overlap = dice(warped, reference)
-    columns = {
-        "dice_reference": overlap,
-        "folded_share": folded_share(displacement, inside),
-        "mean_shift": float(np.mean(np.hypot(*displacement)[inside])),
-    }
-    arrays: Arrays = {"velocity": velocity, "image": to_uint16(warp_image(image, displacement)), "lungs": warped}
-    lesion = read_artifact(run.store, radiograph).get("lesion")
-    if lesion is not None:
-        arrays["lesion"] = warp_lungs((lesion > 0).astype(np.uint8), displacement)
-    if overlap < settings.smallest_dice:
-        reason = f"registered lungs overlap the reference's by Dice {overlap:.2f}; look at its mask"
-        return Outcome(columns, arrays, "needs_review", reason)
-    return Outcome(columns, arrays)
 
 
 @dg.asset(
@@ -246,38 +134,6 @@ def registered_radiographs(
                 checked("lungs_registered", done.columns("status"), settings.share_set_aside),
             ],
         )
-
-
-def bound_network(run: StageRun, settings: RefinementSettings, device: torch.device) -> Bound:
-    """The cohort's network, bound to its reference where there is a radiograph to register: that takes a second."""
-
-    def build() -> tuple[Refiner, U8]:
-        reference, model = run.model("reference_lung"), run.model("registration_model")
-        arrays, weights = read_artifact(run.store, reference), read_artifact(run.store, model)
-        return trained_refiner(model, weights, reference, arrays, settings, device), arrays["lungs"]
-
-    what = (
-        f"{run.cohort}: the registration network cannot be used; delete its artefact and run registration_model again"
-    )
-    return once(build, what)
-
-
-def planned_registrations(run: StageRun, settings: RefinementSettings, bound: Bound) -> Planned:
-    """The rows that a shard is to have, by what its pre-alignments and its cohort's network are now."""
-    radiographs = run.ok_table("radiographs", run.partition, STORED)
-    masks = run.ok_table("lung_masks", run.partition, MASK_COLUMNS)
-    prealigned = run.ok_table("prealigned_radiographs", run.partition, [*CARRIED, "key", "artifact", "artifact_digest"])
-    run.model("reference_lung")
-    model = run.model("registration_model")
-    decisive = settings.model_dump(exclude={"share_set_aside"})
-    inputs = [prealigned["key"].to_pylist(), model["key"], model["artifact_digest"]]
-
-    def work(position: int) -> Outcome:
-        row = row_at(prealigned, position)
-        name = row["radiograph_id"]
-        return _refined(run, bound, (row_of(radiographs, name), row_of(masks, name), row), settings)
-
-    return Planned(row_keys(run.stage, run.version, decisive, inputs), prealigned.select(CARRIED), work)
 
 
 def _pictures(run: StageRun, done: Brought, bound: Bound) -> dict[str, bytes]:

@@ -21,7 +21,7 @@ from assets.prealignment.lung_coordinates import reference_frame
 from assets.prealignment.settings import PrealignmentSettings
 from assets.prealignment.warp import quantize
 from assets.radiographs.declaration import parse_declaration
-from assets.registration.asset import trained_refiner
+from assets.registration.asset_rows import trained_refiner
 from assets.registration.inference import Refiner
 from assets.registration.settings import RefinementSettings
 from assets.registration_report.arms import ELSEWHERE, Methods, arms, chosen, inverses, trained_peer

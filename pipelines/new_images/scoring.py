@@ -9,9 +9,9 @@ import torch
 
 from assets.prealignment.asset import planned_prealignments
 from assets.prealignment.settings import PrealignmentSettings
-from assets.radiographs.asset import radiograph_task
+from assets.radiographs.asset_todo import radiograph_task
 from assets.radiographs.settings import RadiographSettings
-from assets.registration.asset import bound_network, planned_registrations
+from assets.registration.asset_rows import bound_network, planned_registrations
 from assets.registration.settings import RefinementSettings
 from assets.scoring.asset import refreshed_maps
 from assets.scoring.settings import ScoringSettings

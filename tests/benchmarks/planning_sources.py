@@ -5,7 +5,7 @@ from collections.abc import Collection
 from typing import Any
 from unittest import mock
 
-from assets.radiographs import asset
+from assets.radiographs import asset, asset_todo
 from assets.radiographs.declaration import CohortDeclaration, parse_declaration
 from assets.radiographs.plan import Planned
 from assets.radiographs.settings import RadiographSettings
@@ -46,7 +46,10 @@ def ingested(store: ObjectStore, rows: int, every: int | None = None) -> Seconds
     sources = Sources(rows, range(0, rows, every) if every else ())
     declaration = _declaration(rows)
     started, processor = time.perf_counter(), time.process_time()
-    with mock.patch.object(asset, "ObjectStore", return_value=sources), mock.patch.object(asset, "_work", _work):
+    with (
+        mock.patch.object(asset_todo, "ObjectStore", return_value=sources),
+        mock.patch.object(asset_todo, "_work", _work),
+    ):
         computed = sum(_shard(store, declaration, shard_name(rows, shard)) for shard in range(shards_of(rows)))
     return Seconds({"radiographs": time.perf_counter() - started}, time.process_time() - processor, computed)
 
@@ -60,7 +63,7 @@ def _declaration(rows: int) -> CohortDeclaration:
 def _shard(store: ObjectStore, declaration: CohortDeclaration, partition: str) -> int:
     run = opened(store, "radiographs", asset.VERSION, partition)
     gone = withdrawn(run.store, run.cohort)
-    todo = asset.files_todo(run, declaration, run.settings(RadiographSettings), gone)
+    todo = asset_todo.files_todo(run, declaration, run.settings(RadiographSettings), gone)
     done = asset.brought(run, todo, gone)
     run.finish(done, RADIOGRAPHS, {"set_aside": set_aside_table(done.rows)})
     todo.remember({row["row"] for row in done.rows if row["status"] != "failed"})

@@ -11,7 +11,8 @@ from pydantic import BaseModel
 
 from assets.prealignment.asset import PREALIGNMENT_VERSION, planned_prealignments
 from assets.prealignment.settings import PrealignmentSettings
-from assets.registration.asset import REGISTRATION_VERSION, planned_registrations
+from assets.registration.asset import REGISTRATION_VERSION
+from assets.registration.asset_rows import planned_registrations
 from assets.registration.settings import RefinementSettings
 from assets.segmentation.asset import VERSION as MASKS_VERSION
 from assets.segmentation.asset import planned_masks

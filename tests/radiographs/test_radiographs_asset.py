@@ -13,7 +13,7 @@ from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
-from assets.radiographs import asset, asset_copies, source_files
+from assets.radiographs import asset, asset_copies, asset_todo, source_files
 from assets.radiographs.asset import radiographs
 from assets.radiographs.declaration import parse_declaration
 from assets.radiographs.identity import assignment, pseudonym
@@ -292,7 +292,7 @@ def test_a_decoders_own_error_is_its_rows_fault(bench: Bench, monkeypatch: pytes
     def spoilt(*arguments: object) -> None:
         raise OSError(errno.EIO, "decoder")
 
-    monkeypatch.setattr(asset, "ingest", spoilt)
+    monkeypatch.setattr(asset_todo, "ingest", spoilt)
     bench.write(OTHER, ("a.png", "p1"), **{"a.png": png(1)})
     assert status(bench.run("quex/0")) == {1: "failed"}
 
