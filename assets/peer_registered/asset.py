@@ -16,7 +16,7 @@ from assets.peers.case import Align, Case
 from assets.peers.settings import PeerSettings
 from assets.peers.stored import PEERS, weights_of
 from assets.pictures import to_png
-from assets.prealignment.asset import MASK_COLUMNS, STORED, windowed
+from assets.prealignment.asset_stored import MASK_COLUMNS, STORED, windowed
 from assets.prealignment.preview import alignment_sheet
 from assets.registration_report.arms import TrainedPeer, trained_peer
 from assets.tables.alignment import PEER_REGISTERED

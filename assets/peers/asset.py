@@ -19,7 +19,7 @@ from assets.peers.stored import PEERS, Peer, weights_in
 from assets.peers.synthmorph import fit_synthmorph
 from assets.peers.voxelmorph import fit_voxelmorph
 from assets.pictures import to_png
-from assets.prealignment.asset import MASK_COLUMNS, STORED, windowed
+from assets.prealignment.asset_stored import MASK_COLUMNS, STORED, windowed
 from assets.registration.training import Fitted
 from assets.tables.alignment import REGISTRATION_PEERS
 from resources.accelerator import Accelerator

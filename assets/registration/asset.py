@@ -7,7 +7,8 @@ import pyarrow.compute as pc
 
 from assets.images import from_uint16
 from assets.pictures import to_png
-from assets.prealignment.asset import STORED, no_folds
+from assets.prealignment.asset import no_folds
+from assets.prealignment.asset_stored import STORED
 from assets.prealignment.preview import mean_image_sheet
 from assets.prealignment.warp import dequantize
 from assets.registration.asset_fit import trained

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import torch
 
 from assets.pairing.frames import U8, Row
-from assets.prealignment.asset import MASK_COLUMNS, STORED, windowed
+from assets.prealignment.asset_stored import MASK_COLUMNS, STORED, windowed
 from assets.prealignment.lung_coordinates import reference_frame
 from assets.prealignment.settings import PrealignmentSettings
 from assets.prealignment.warp import dequantize

@@ -7,7 +7,7 @@ import torch
 
 from assets.images import from_uint16, to_uint16
 from assets.pairing.frames import U8, Row
-from assets.prealignment.asset import MASK_COLUMNS, STORED, windowed
+from assets.prealignment.asset_stored import MASK_COLUMNS, STORED, windowed
 from assets.prealignment.warp import dequantize, warp_image, warp_lungs
 from assets.registration.asset_fit import WEIGHT
 from assets.registration.folds import folded_share

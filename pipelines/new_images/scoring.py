@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from assets.prealignment.asset import planned_prealignments
+from assets.prealignment.asset_rows import planned_prealignments
 from assets.prealignment.settings import PrealignmentSettings
 from assets.radiographs.asset_todo import radiograph_task
 from assets.radiographs.settings import RadiographSettings

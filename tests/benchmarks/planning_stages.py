@@ -9,7 +9,8 @@ from typing import NoReturn
 import pyarrow as pa
 from pydantic import BaseModel
 
-from assets.prealignment.asset import PREALIGNMENT_VERSION, planned_prealignments
+from assets.prealignment.asset import PREALIGNMENT_VERSION
+from assets.prealignment.asset_rows import planned_prealignments
 from assets.prealignment.settings import PrealignmentSettings
 from assets.registration.asset import REGISTRATION_VERSION
 from assets.registration.asset_rows import planned_registrations

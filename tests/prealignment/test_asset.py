@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from assets.images import to_uint16
-from assets.prealignment import asset
+from assets.prealignment import asset, asset_reference, asset_stored
 from assets.prealignment.mean_shape import mean_shape
 from assets.prealignment.reference_lung import medoid
 from assets.prealignment.settings import ReferenceSettings
@@ -24,7 +24,8 @@ def fitted(monkeypatch: pytest.MonkeyPatch) -> Any:  # noqa: ANN401
         **{f"image {i}": {"image": to_uint16(phantom.image.astype(np.float32))} for i, phantom in enumerate(PHANTOMS)},
         **{f"lungs {i}": {"lungs": phantom.lungs} for i, phantom in enumerate(PHANTOMS)},
     }
-    monkeypatch.setattr(asset, "read_artifact", lambda _store, row: stored[row["artifact"]])
+    for module in (asset_reference, asset_stored):
+        monkeypatch.setattr(module, "read_artifact", lambda _store, row: stored[row["artifact"]])
     names = [str(index) for index in range(len(PHANTOMS))]
     window = {"window_low": 0.0, "window_high": 1.0}
     masks = [{"radiograph_id": name, "artifact": f"lungs {name}", **window} for name in names]
@@ -32,7 +33,7 @@ def fitted(monkeypatch: pytest.MonkeyPatch) -> Any:  # noqa: ANN401
 
     def fit(kind: Literal["medoid", "mean", "symmetric"]) -> Any:  # noqa: ANN401
         settings = ReferenceSettings(kind=kind)
-        return asset._fit_reference(SimpleNamespace(store=None), masks, radiographs, settings, "key")  # type: ignore[arg-type]
+        return asset_reference.chosen_reference(SimpleNamespace(store=None), masks, radiographs, settings, "key")  # type: ignore[arg-type]
 
     return fit
 
