@@ -96,19 +96,19 @@ def test_arms_are_measured_and_figures_drawn_again_only_where_something_has_chan
 
         monkeypatch.setattr(asset, name, counted)
 
-    for name in ("_figures", "evaluation_rows"):
+    for name in ("figures_of", "evaluation_rows"):
         count(name)
     checked(scored)
     first = published(scored)
     assert first.num_rows > 0
     checked(scored)
-    assert made == {"_figures": 1, "evaluation_rows": 1}
+    assert made == {"figures_of": 1, "evaluation_rows": 1}
     assert published(scored).equals(first)
     checked(scored, specificity=0.8)
-    assert made == {"_figures": 2, "evaluation_rows": 2}
+    assert made == {"figures_of": 2, "evaluation_rows": 2}
     shortcuts(scored, [])
     checked(scored, specificity=0.8)
-    assert made == {"_figures": 3, "evaluation_rows": 3}
+    assert made == {"figures_of": 3, "evaluation_rows": 3}
 
 
 def test_the_check_compares_the_best_arm_with_the_strongest_shortcut(scored: Scored) -> None:
