@@ -18,7 +18,7 @@ from assets.pairing.frames import FrameRows
 from assets.prealignment.lung_coordinates import ReferenceFrame, reference_frame
 from assets.prealignment.settings import PrealignmentSettings
 from assets.radiographs.declaration import parse_declaration
-from assets.segmentation.asset import loader
+from assets.segmentation.asset_rows import loader
 from assets.segmentation.settings import SegmentationSettings
 from assets.segmentation.sources import RowMasks
 from assets.segmenter.crossfit import Segmenters

@@ -15,7 +15,7 @@ from assets.registration.asset_rows import bound_network, planned_registrations
 from assets.registration.settings import RefinementSettings
 from assets.scoring.asset import refreshed_maps
 from assets.scoring.settings import ScoringSettings
-from assets.segmentation.asset import planned_masks
+from assets.segmentation.asset_rows import planned_masks
 from assets.segmentation.settings import SegmentationSettings
 from assets.tables.alignment import LUNG_MASKS, PREALIGNED, REGISTERED
 from pipelines.new_images.bench import Bench

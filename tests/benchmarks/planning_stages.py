@@ -16,7 +16,7 @@ from assets.registration.asset import REGISTRATION_VERSION
 from assets.registration.asset_rows import planned_registrations
 from assets.registration.settings import RefinementSettings
 from assets.segmentation.asset import VERSION as MASKS_VERSION
-from assets.segmentation.asset import planned_masks
+from assets.segmentation.asset_rows import planned_masks
 from assets.segmentation.settings import SegmentationSettings
 from assets.tables.alignment import LUNG_MASKS, PREALIGNED, RADIOGRAPHS, REGISTERED
 from resources.dagster_shapes import set_aside_table
