@@ -211,7 +211,7 @@ def test_a_network_that_cannot_be_loaded_fails_the_run_and_no_row(
         raise ValueError("state doesn't fit the network")
 
     before = bench.rows("phantom", "lung_masks")
-    monkeypatch.setattr("assets.segmentation.asset.segmenters", refuse)
+    monkeypatch.setattr("assets.segmentation.asset_rows.segmenters", refuse)
     with pytest.raises(CorruptArtifact, match=r"delete stages/lung_segmenter/phantom/.* and run lung_segmenter again"):
         bench.run("phantom", "lung_masks", window_low=2.0)
     assert bench.rows("phantom", "lung_masks") == before
