@@ -70,7 +70,7 @@ def checked(scored: Scored, **config: Any) -> dg.AssetCheckEvaluation:  # noqa: 
         [evaluation],
         partition_key=scored.cohort.cohort,
         resources={"store": Store(root=str(scored.cohort.root))},
-        run_config={"ops": {"evaluation": {"config": config}}},
+        run_config={"ops": {"evaluation": {"config": {"resamples": 100, **config}}}},
     )
     (found,) = result.get_asset_check_evaluations()
     return found

@@ -104,7 +104,7 @@ class Made:
 
     def evaluate(self, **settings: object) -> None:
         """As the stage does, from what is there."""
-        kind = EvaluationSettings.model_validate(settings)
+        kind = EvaluationSettings.model_validate({"resamples": 100, **settings})
         maps = [Place("anomaly_maps", key) for key in SHARDS]
         scored = pa.concat_tables([asset_reading.ok(self.run, place, SCORED_COLUMNS) for place in maps])
         rows = evaluation_rows(evaluated(scored, kind))
