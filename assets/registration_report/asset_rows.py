@@ -8,10 +8,7 @@ from assets.pairing.frames import FrameRows, Row, frame_key
 from assets.peers.case import Case
 from assets.prealignment.warp import quantize
 from assets.registration_report.arms import ELSEWHERE
-from assets.registration_report.mean_images import (
-    measured_lines,
-    stored_lines,
-)
+from assets.registration_report.mean_images import measured_lines, stored_lines
 from assets.registration_report.measured import measure, timed
 from assets.registration_report.registrations import Asked, Registrations, case_of, truth_of
 from assets.registration_report.scene import Scene, inputs_of, settings_of

@@ -9,40 +9,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from assets.tables.alignment import (
-    LUNG_MASKS,
-    LUNG_SEGMENTER,
-    PREALIGNED,
-    RADIOGRAPHS,
-    REFERENCE_LUNG,
-    REGISTERED,
-    REGISTRATION_MODEL,
-    REGISTRATION_PEERS,
-    REGISTRATION_REPORT,
-)
-from assets.tables.scores import EVALUATION
-from assets.tables.translation import ANOMALY_MAPS, PSEUDO_PAIRS, TRANSLATOR
+from pipelines.forget.schemas import SCHEMAS
 from resources.arrays import Arrays, encode
 from resources.manifests import Place, digest_of, fingerprint, publish
 from resources.object_store import ObjectStore
 
 SIDE = 32
 IMAGE_STAGES = ("radiographs", "lung_masks", "prealigned_radiographs", "registered_radiographs", "anomaly_maps")
-SCHEMAS = {
-    "radiographs": RADIOGRAPHS,
-    "lung_masks": LUNG_MASKS,
-    "prealigned_radiographs": PREALIGNED,
-    "registered_radiographs": REGISTERED,
-    "anomaly_maps": ANOMALY_MAPS,
-    "lung_segmenter": LUNG_SEGMENTER,
-    "reference_lung": REFERENCE_LUNG,
-    "registration_model": REGISTRATION_MODEL,
-    "registration_peers": REGISTRATION_PEERS,
-    "registration_report": REGISTRATION_REPORT,
-    "pseudo_pairs": PSEUDO_PAIRS,
-    "translator": TRANSLATOR,
-    "evaluation": EVALUATION,
-}
 MODELS = {
     "lung_segmenter": "radiographs",
     "reference_lung": "lung_masks",

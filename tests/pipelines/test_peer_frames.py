@@ -131,8 +131,10 @@ def test_a_peer_that_registers_nothing_has_no_arm_and_ends_no_other(finished: In
     assert framed["reason"].startswith("affine registered both sides of no training pair; see the reasons in")
     for stage in ("normal_maps", MAPS, "evaluation"):
         assert {row["arm"] for row in finished.rows(stage)} == {usual["arm"]}
-    finished.run("tiny", *named, "--until", TRANSLATOR)
+    # A launch for some still tells of what cannot be, else a study would ask for it again and again.
+    finished.run("tiny", *named, "--set", "translator.only=it_dpr/pca/0", "--until", TRANSLATOR)
     assert finished.pointer(TRANSLATOR)["computed"] == 0
+    assert finished.rows(TRANSLATOR) == [usual, framed]
     status, printed = finished.call(
         "run", "tiny", *named[:2], "--set", "translator.arms=affine/template", "--until", TRANSLATOR
     )
