@@ -3,7 +3,6 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence, Set
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -14,6 +13,7 @@ from resources.arrays import Arrays, CorruptArtifact, decode, decode_columns, en
 from resources.manifests import Place, canonical, digest_of, fingerprint, read_previous, short_digest
 from resources.object_store import ObjectStore
 from resources.progress import PROGRESS_SECONDS
+from resources.side_by_side import SideBySide
 
 Status = Literal["ok", "needs_review", "rejected", "failed"]
 STATUSES: tuple[Status, ...] = get_args(Status)
@@ -124,6 +124,7 @@ def refresh(
     *,
     retry_failed: bool = False,
     workers: int = 1,
+    beside: SideBySide | None = None,
 ) -> Refreshed:
     """Bring the rows of one stage and partition up to date.
 
@@ -136,7 +137,7 @@ def refresh(
     previous = {row["key"]: row for row in table.to_pylist()} if table is not None else {}
     present = store.find(f"{place.folder}/artifacts")
     before = Before(previous, present)
-    return bring_up(store, place, tasks, before, progress, retry_failed=retry_failed, workers=workers)
+    return bring_up(store, place, tasks, before, progress, retry_failed=retry_failed, workers=workers, beside=beside)
 
 
 @dataclass(frozen=True)
@@ -156,6 +157,7 @@ def bring_up(
     *,
     retry_failed: bool = False,
     workers: int = 1,
+    beside: SideBySide | None = None,
 ) -> Refreshed:
     """Rows of the tasks by what there was before; see `refresh`."""
     started = time.monotonic()
@@ -167,8 +169,7 @@ def bring_up(
         how, own = _have(store, place, task, before, retry_failed)
         return ("computed", _compute(store, place, task)) if own is None else (how, own)
 
-    with ThreadPoolExecutor(workers) as pool:
-        brought = pool.map(bring, tasks) if workers > 1 else map(bring, tasks)
+    with (beside or SideBySide()).mapped(bring, tasks, workers) as brought:
         for position, (task, (how, own)) in enumerate(zip(tasks, brought, strict=True), start=1):
             tally[how] += 1
             rows.append({**own, **task.carried, "key": task.key})

@@ -30,6 +30,7 @@ from resources.partitions import SHARDS_BY_COHORT, cohort_of
 from resources.planned import Brought, Planned, bring_up_planned
 from resources.progress import steadfast
 from resources.removals import removals
+from resources.side_by_side import SideBySide
 from resources.stage_config import resolve
 from resources.stage_pictures import Pictures, drawn_pictures, stored_pictures
 
@@ -83,6 +84,7 @@ class StageRun:
         retry_failed: compute rejected and failed rows again.
         source: digest of what lies outside the store, for `pseudopair status`; empty where nothing does.
         removals: patients' removals from the cohort that were complete when the run began.
+        beside: threads of this run; long work in them asks it whether it is still wanted.
     """
 
     store: ObjectStore
@@ -100,6 +102,7 @@ class StageRun:
     settings_used: dict[str, Any] = field(default_factory=dict)
     source: str = ""
     removals: frozenset[str] = frozenset()
+    beside: SideBySide = field(default_factory=SideBySide)
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -181,7 +184,15 @@ class StageRun:
 
     def refresh(self, tasks: Sequence[Task], workers: int = 1) -> Refreshed:
         """Bring this stage's rows up to date, computing `workers` of them side by side."""
-        return refresh(self.store, self.place, tasks, self.progress, retry_failed=self.retry_failed, workers=workers)
+        return refresh(
+            self.store,
+            self.place,
+            tasks,
+            self.progress,
+            retry_failed=self.retry_failed,
+            workers=workers,
+            beside=self.beside,
+        )
 
     def refresh_planned(self, planned: Planned, schema: pa.Schema) -> Brought:
         """Bring this stage's rows up to date where there are many: as `refresh`, in a fraction of its time."""

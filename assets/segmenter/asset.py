@@ -7,7 +7,6 @@ from typing import Any
 import dagster as dg
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from assets.charts import history_panels
 from assets.images import from_uint16
@@ -53,7 +52,7 @@ class _Model:
     why: str
 
 
-def _own(run: StageRun, settings: SegmenterSettings, rows: list[Row], device: torch.device) -> _Model:
+def _own(run: StageRun, settings: SegmenterSettings, rows: list[Row], accelerator: Accelerator) -> _Model:
     """Keep or train the cohort's own segmenter; where too few masks are supplied, a row that says so."""
     train, validation = (
         sorted((row for row in rows if row["split"] == split), key=lambda row: row["radiograph_id"])
@@ -68,10 +67,15 @@ def _own(run: StageRun, settings: SegmenterSettings, rows: list[Row], device: to
     # A network of all patients has the recipe that it had before there were others.
     decisive = settings.model_dump(exclude={"cross_fit"} if settings.cross_fit == 1 else set())
     made_by = fingerprint([run.stage, run.version, decisive, judged])
+    at_once = accelerator.trainings_at_once(settings.cross_fit)
     try:
         # Masks that the gates leave out count as read: once mended, they are trained on.
         model = keep_or_fit(
-            run.store, run.place, made_by, keys, partial(fit_networks, run, train, validation, settings, device)
+            run.store,
+            run.place,
+            made_by,
+            keys,
+            partial(fit_networks, run, train, validation, settings, accelerator.torch_device(at_once), at_once),
         )
     except TooFewMasks as few:
         return _Model(_rejected(run, settings, keys, few), {}, False, "too few masks to train on")
@@ -125,7 +129,7 @@ def lung_segmenter(context: dg.AssetExecutionContext, store: Store, accelerator:
         else:
             radiographs = run.ok_table("radiographs", columns=READ)
             rows = radiographs.filter(radiographs["has_lungs"]).to_pylist()
-            model = _own(run, settings, rows, accelerator.torch_device())
+            model = _own(run, settings, rows, accelerator)
         done = Refreshed([model.row], int(model.computed), int(not model.computed), 0, 0.0)
         shown: dict[str, Any] = {name: model.row.get(name) for name in SHOWN if model.row.get(name) is not None}
         return run.finish(done, LUNG_SEGMENTER, {"decision": model.why, **shown}, partial(_pictures, run, model, rows))

@@ -52,12 +52,6 @@ class _Masked:
     images: F32
     lungs: U8
 
-    def at(self, positions: list[int]) -> "_Masked":
-        """Some of them; the arrays as they are, not copied, where that is all."""
-        if len(positions) == len(self.rows):
-            return self
-        return _Masked([self.rows[at] for at in positions], self.images[positions], self.lungs[positions])
-
 
 def _usable(run: StageRun, rows: list[Row]) -> _Masked:
     """A supplied mask that fails the gates would teach its own fault, so it is left out."""
@@ -83,6 +77,7 @@ def fit_networks(
     validation: list[Row],
     settings: SegmenterSettings,
     device: torch.device,
+    at_once: int,
     key: str,
 ) -> Outcome:
     """Train a cohort's network, or one a part of its patients.
@@ -93,21 +88,20 @@ def fit_networks(
         validation: others to calibrate the quality score on.
         settings: of the networks.
         device: where they are trained.
+        at_once: how many of them side by side.
         key: of the model.
 
     Raises:
         TooFewMasks: a network would be taught on too few.
     """
-    usable, held_back = _usable(run, train), _usable(run, validation)
-    patients = [row["patient"] for row in usable.rows]
-    taught = [taught_to(part, settings.cross_fit, patients) for part in range(settings.cross_fit)]
-    fewest = min(map(len, taught))
+    teaching = _Teaching(run, settings, device, key, _usable(run, train), _usable(run, validation))
+    parts = range(settings.cross_fit)
+    fewest = min(len(teaching.members(part)) for part in parts)
+    usable = teaching.usable
     if fewest < settings.smallest_cohort:
         raise TooFewMasks(len(usable.rows), fewest)
-    networks = [
-        _network(run, usable.at(members), held_back, settings, device, part_key(key, part, settings))
-        for part, members in enumerate(taught)
-    ]
+    with run.beside.mapped(teaching.network, parts, at_once) as trained:
+        networks = list(trained)
     columns = {
         "trained_on": len(usable.rows),
         "left_out": len(train) - len(usable.rows),
@@ -127,30 +121,58 @@ def part_key(key: str, part: int, settings: SegmenterSettings) -> str:
     return key if settings.cross_fit == 1 else fingerprint([key, part])
 
 
-def _network(
-    run: StageRun, usable: _Masked, validation: _Masked, settings: SegmenterSettings, device: torch.device, key: str
-) -> Outcome:
-    """One network with its shape model and score, and what its training says of it."""
-    checkpoints = CheckpointStore(run.store, key)
-    speak = training_progress(run.progress, "lung segmenter")
-    fitted = fit(
-        usable.images,
-        usable.lungs,
-        settings,
-        settings.seed,
-        device=device,
-        progress=lambda step, losses: speak(step, settings.steps, losses),
-        resume=checkpoints.load(),
-        checkpoint=checkpoints.save,
-    )
-    lungs = usable.lungs
-    normals = np.array([row["domain"] == "normal" for row in usable.rows])
-    shapes = fit_shapes(lungs[normals] if normals.sum() >= SMALLEST_NORMALS else lungs, settings.shape_components)
-    judged, score = _judged(_held_back(fitted, settings, validation), shapes, settings.seed)
-    names = list(fitted.history[0])
-    history = np.array([[entry[name] for name in names] for entry in fitted.history], dtype=np.float32)
-    columns = {"final_loss": fitted.history[-1]["loss"], "history_columns": names, **judged}
-    return Outcome(columns, {**to_arrays(fitted.state, shapes, score), HISTORY: history})
+@dataclass(frozen=True)
+class _Teaching:
+    """What all networks of a cohort share."""
+
+    run: StageRun
+    settings: SegmenterSettings
+    device: torch.device
+    key: str
+    usable: _Masked
+    held_back: _Masked
+
+    def members(self, part: int) -> list[int]:
+        """Positions of the usable radiographs that a part's network is taught on."""
+        return taught_to(part, self.settings.cross_fit, [row["patient"] for row in self.usable.rows])
+
+    def network(self, part: int) -> Outcome:
+        """One network with its shape model and score, and what its training says of it."""
+        fitted = self._fitted(part)
+        shapes = self._shapes(part)
+        judged, score = _judged(_held_back(fitted, self.settings, self.held_back), shapes, self.settings.seed)
+        names = list(fitted.history[0])
+        history = np.array([[entry[name] for name in names] for entry in fitted.history], dtype=np.float32)
+        columns = {"final_loss": fitted.history[-1]["loss"], "history_columns": names, **judged}
+        return Outcome(columns, {**to_arrays(fitted.state, shapes, score), HISTORY: history})
+
+    def _fitted(self, part: int) -> Fitted:
+        settings, checkpoints = self.settings, CheckpointStore(self.run.store, part_key(self.key, part, self.settings))
+        which = f" {part + 1} of {settings.cross_fit}" if settings.cross_fit > 1 else ""
+        speak = training_progress(self.run.progress, f"lung segmenter{which}")
+
+        def stepped(step: int, losses: dict[str, float]) -> None:
+            self.run.beside.require_wanted()
+            speak(step, settings.steps, losses)
+
+        return fit(
+            self.usable.images,
+            self.usable.lungs,
+            settings,
+            settings.seed,
+            members=self.members(part),
+            device=self.device,
+            progress=stepped,
+            resume=checkpoints.load(),
+            checkpoint=checkpoints.save,
+        )
+
+    def _shapes(self, part: int) -> ShapeModel:
+        """Of normal lungs, where there are some."""
+        members, rows = self.members(part), self.usable.rows
+        normals = [at for at in members if rows[at]["domain"] == "normal"]
+        chosen = normals if len(normals) >= SMALLEST_NORMALS else members
+        return fit_shapes(self.usable.lungs[chosen], self.settings.shape_components)
 
 
 def _held_back(fitted: Fitted, settings: SegmenterSettings, masked: _Masked) -> list[HeldBack]:

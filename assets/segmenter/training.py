@@ -1,7 +1,7 @@
 """Training of the segmenter: deterministic, and resumable to the bit on the same machine."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,6 +66,7 @@ def fit(
     settings: SegmenterSettings,
     seed: int,
     *,
+    members: Sequence[int] | None = None,
     device: torch.device | None = None,
     progress: Progress | None = None,
     resume: dict[str, Tensor] | None = None,
@@ -81,6 +82,7 @@ def fit(
         lungs: labels (N, H, W), 1 patient-right, 2 patient-left.
         settings: network, recipe, schedule.
         seed: of weights, batches and views.
+        members: positions of those to train on, all by default; several networks share the arrays so.
         device: where to train; the CPU by default.
         progress: called after each step with its number (from 1) and losses.
         resume: state that an earlier `checkpoint` was given.
@@ -96,12 +98,13 @@ def fit(
     if resume is not None:
         training.restore(resume)
     side = (settings.working_size, settings.working_size)
-    pixels = resized(torch.from_numpy(images)[:, None], side)
+    chosen = range(len(images)) if members is None else members
+    pixels = torch.cat([resized(torch.from_numpy(images[at])[None, None], side) for at in chosen])
     # a byte a pixel: float masks of a large cohort would fill the memory
-    masks = torch.cat([(resized(lungs_tensor(one[None]), side) > 0.5) for one in lungs])
+    masks = torch.cat([(resized(lungs_tensor(lungs[at][None]), side) > 0.5) for at in chosen])
     for step in range(len(training.history), settings.steps):
         generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
-        drawn = torch.randint(0, len(images), (settings.batch_size,), generator=generator)
+        drawn = torch.randint(0, len(pixels), (settings.batch_size,), generator=generator)
         views, targets, weights = training_views(pixels[drawn], masks[drawn].float(), settings, generator)
         entry = training.optimize(step, views.to(device), targets.to(device), weights.to(device))
         if progress is not None:

@@ -115,6 +115,7 @@ class Trainings:
             reference_lungs=self.frames.reader.reference,
             watch=self.watching.of(arm, seed),
             checkpoint=checkpoints.try_to_save,
+            stepped=self.run.beside.require_wanted,
         )
         try:
             return _taken_up(begin, checkpoints)

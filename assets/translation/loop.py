@@ -80,6 +80,7 @@ class Loop:
                 if window_ends(self.progress.step, self.plan.steps):
                     self._report()
                 self._save()
+                self.around.stepped()
         if self.progress.window:
             self._report()
         if drawn is not None:

@@ -24,11 +24,13 @@ class Around:
         watch: sees and measures it.
         checkpoint: receives its state.
         clock: seconds since any time.
+        stepped: called after every step; what it raises ends the training.
     """
 
     watch: Watch | None
     checkpoint: Callable[[dict[str, Tensor]], None] | None
     clock: Callable[[], float]
+    stepped: Callable[[], None]
 
 
 def rate(step: int, plan: TranslationPlan) -> float:

@@ -62,6 +62,7 @@ def train(
     resume: Mapping[str, Tensor] | None = None,
     checkpoint: Callable[[Weights], None] | None = None,
     clock: Callable[[], float] = time.monotonic,
+    stepped: Callable[[], None] = lambda: None,
 ) -> Trained:
     """Train a translator from abnormal to normal images.
 
@@ -80,6 +81,7 @@ def train(
         resume: a state that `checkpoint` received from a training with the same arguments.
         checkpoint: receives the whole state every `checkpoint_minutes`, as a flat dictionary of CPU tensors.
         clock: seconds since any time.
+        stepped: called after every step; what it raises ends the training.
 
     Raises:
         ValueError: the data are unusable (see `require_usable`); or lungs are to be exchanged and there are no
@@ -93,7 +95,7 @@ def train(
     paired = method in ON_PAIRS
     grid = _grid(settings, plan.size, reference_lungs)
     require_usable(data, plan.size, paired=paired)
-    loop = Loop(method, settings, seed, compute, Around(watch, checkpoint, clock))
+    loop = Loop(method, settings, seed, compute, Around(watch, checkpoint, clock, stepped))
     if resume is not None:
         loop.take_up(resume)
     stopped = loop.run(Sampler(data, plan, seed, paired, grid, pinned=compute.device.type == "cuda"))

@@ -28,10 +28,12 @@ class Workbench:
     Attributes:
         root: folder of the store.
         cohorts: declarations by name; they may be changed between runs.
+        threads: CPU threads.
     """
 
     root: Path
     cohorts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    threads: int = 1
 
     @property
     def store(self) -> ObjectStore:
@@ -48,7 +50,10 @@ class Workbench:
         dg.materialize(
             [asset],
             partition_key=self.place(cohort, stage).partition,
-            resources={"store": Store(root=str(self.root)), "accelerator": Accelerator(device="cpu", threads=1)},
+            resources={
+                "store": Store(root=str(self.root)),
+                "accelerator": Accelerator(device="cpu", threads=self.threads),
+            },
             run_config={"ops": {stage: {"config": config}}},
         )
         return self.rows(cohort, stage)

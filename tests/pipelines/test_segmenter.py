@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import dagster as dg
@@ -414,9 +415,9 @@ def test_cross_fitted_networks_draw_the_lungs_of_patients_they_never_saw(
 ) -> None:
     taught: list[set[bytes]] = []
 
-    def spied(images: Any, *args: Any, **kwargs: Any) -> Fitted:  # noqa: ANN401 (passed on as they are)
-        taught.append({image.tobytes() for image in images})
-        return fit(images, *args, **kwargs)
+    def spied(images: Any, *args: Any, members: list[int], **kwargs: Any) -> Fitted:  # noqa: ANN401 (passed on)
+        taught.append({images[at].tobytes() for at in members})
+        return fit(images, *args, members=members, **kwargs)
 
     monkeypatch.setattr("assets.segmenter.asset_fit.fit", spied)
     # The 24 subjects leave one of the networks two masks.
@@ -437,6 +438,24 @@ def test_cross_fitted_networks_draw_the_lungs_of_patients_they_never_saw(
         if mask["artifact"] and not mask["base_completed"]:
             drawn = clean(labels_of(networks.parts[part].probabilities(image)), settings)
             np.testing.assert_array_equal(read_artifact(bench.store, mask)["lungs"], drawn)
+
+
+def test_networks_are_trained_side_by_side_and_are_the_same(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    together = Barrier(2)
+
+    def met(*args: Any, **kwargs: Any) -> Fitted:  # noqa: ANN401 (passed on as they are)
+        together.wait(60)
+        return fit(*args, **kwargs)
+
+    bench.cohorts["phantom"]["phantom"] = {"subjects": 40, "seed": 3}
+    bench.cohorts["phantom"]["settings"]["lung_segmenter"] = {**SEGMENTER, "cross_fit": 2, "smallest_cohort": 3}
+    bench.upto("phantom", "lung_segmenter")
+    row = bench.row("phantom")
+    bench.store.delete(row["artifact"])
+    bench.threads = 2
+    monkeypatch.setattr("assets.segmenter.asset_fit.fit", met)
+    (again,) = bench.run("phantom", "lung_segmenter")
+    assert again == row
 
 
 def test_one_network_of_all_patients_is_the_one_of_before(bench: Workbench) -> None:

@@ -65,8 +65,8 @@ def place(stage: str) -> Place:
     return Place(stage, f"{COHORT}/0" if stage in SHARDED else COHORT)
 
 
-def train(root: str, *, retry_failed: bool = False, **settings: object) -> None:
-    """Materialise the translators with these settings over `SMALL`.
+def train(root: str, *, retry_failed: bool = False, threads: int = 1, **settings: object) -> None:
+    """Materialise the translators with these settings over `SMALL`, as many at once as there are threads.
 
     Raises:
         Exception: what the stage raised.
@@ -77,7 +77,7 @@ def train(root: str, *, retry_failed: bool = False, **settings: object) -> None:
             instance=instance,
             partition_key=COHORT,
             tags={RETRY_TAG: "true"} if retry_failed else {},
-            resources={"store": Store(root=root), "accelerator": Accelerator(device="cpu", threads=1)},
+            resources={"store": Store(root=root), "accelerator": Accelerator(device="cpu", threads=threads)},
             run_config={
                 "ops": {"translator": {"config": {**SMALL, **settings}}},
                 "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},

@@ -50,8 +50,8 @@ def silent(line: str) -> None:
     pass
 
 
-def run(store: ObjectStore, tasks: Sequence[Task], **options: bool) -> Refreshed:
-    done = refresh(store, PLACE, tasks, silent, **options)
+def run(store: ObjectStore, tasks: Sequence[Task], *, retry_failed: bool = False) -> Refreshed:
+    done = refresh(store, PLACE, tasks, silent, retry_failed=retry_failed)
     publish(store, PLACE, done.table(SCHEMA), done.counts(), pointer_version(store, PLACE))
     return done
 
