@@ -56,7 +56,7 @@ def _named(cohort: str, model: str | None) -> str:
     from resources.taken_models import give_back, taken
 
     if model:
-        from pipelines.borrowing import borrower
+        from pipelines.borrowing.request import borrower
         from resources.home import store_url
         from resources.object_store import ObjectStore
 

@@ -1,6 +1,5 @@
 """Whole objects on any fsspec URL: written once, completely or not at all."""
 
-import errno
 import hashlib
 import os
 import time
@@ -16,17 +15,11 @@ import fsspec
 from resources.file_stats import LocalStats, Stat, remote_stat
 from resources.local_files import alone, flush_folder, temporary_beside, write_local
 from resources.local_listing import local_files, stamp_of
+from resources.storage_errors import bounded, condition_failed, storage_errors
 
 # What `version` says where there is no object.
 ABSENT = ""
 RENEWED_AFTER_SECONDS = 3600.0
-# botocore asks again after errors of the server, s3fs (5 times, not to be set) after replies that break off: their
-# attempts multiply, and botocore's own 5 would make a dead server's error 25 timeouts late.
-S3_CONFIG: dict[str, Any] = {
-    "connect_timeout": 10,
-    "read_timeout": 60,
-    "retries": {"mode": "standard", "total_max_attempts": 3},
-}
 
 
 class StoreConflict(RuntimeError):
@@ -50,14 +43,8 @@ class ObjectStore:
     options: dict[str, Any] = field(default_factory=dict)
 
     def _resolve(self, path: str) -> tuple[Any, str]:
-        fs, base = fsspec.core.url_to_fs(self.root, **self._bounded())
+        fs, base = fsspec.core.url_to_fs(self.root, **bounded(self.root, self.options))
         return fs, f"{base.rstrip('/')}/{path}" if path else base.rstrip("/")
-
-    def _bounded(self) -> dict[str, Any]:
-        """The options, with bounds of time for S3 where neither they nor fsspec's own configuration set any."""
-        if not self.root.startswith(("s3://", "s3a://")) or "config_kwargs" in fsspec.config.conf.get("s3", {}):
-            return self.options
-        return {"config_kwargs": S3_CONFIG, **self.options}
 
     @property
     def _folder(self) -> Path:
@@ -80,7 +67,7 @@ class ObjectStore:
             FileNotFoundError: there is no such object.
         """
         fs, full = self._resolve(path)
-        with _storage_errors():
+        with storage_errors():
             data: bytes = fs.cat_file(full)
         return data
 
@@ -92,7 +79,7 @@ class ObjectStore:
             FileNotFoundError: there is no such object.
         """
         fs, full = self._resolve(path)
-        with _storage_errors():
+        with storage_errors():
             stream = fs.open(full, "rb")
         with stream:
             yield stream
@@ -114,7 +101,7 @@ class ObjectStore:
         if self.is_local:
             write_local(Path(full), data)
             return
-        with _storage_errors():
+        with storage_errors():
             fs.pipe_file(full, data)
         fs.invalidate_cache()
 
@@ -132,7 +119,7 @@ class ObjectStore:
         try:
             self._put_if(path, data, ABSENT)
         except OSError as error:
-            there = self.read_or_none(path) if _condition_failed(error) else None
+            there = self.read_or_none(path) if condition_failed(error) else None
             if there is None:
                 raise
             return there
@@ -159,7 +146,7 @@ class ObjectStore:
         fs, full = self._resolve(path)
         fs.invalidate_cache()
         try:
-            with _storage_errors():
+            with storage_errors():
                 info = fs.info(full)
         except FileNotFoundError:
             return ABSENT
@@ -196,13 +183,13 @@ class ObjectStore:
             # The reply to a request that was carried out may get lost, and its repetition then fails.
             if self.read_or_none(path) == data:
                 return
-            if not _condition_failed(error) or self.version(path) == expected:
+            if not condition_failed(error) or self.version(path) == expected:
                 raise
             raise _conflict(path) from error
 
     def _put_if(self, path: str, data: bytes, expected: str) -> None:
         fs, full = self._resolve(path)
-        with _storage_errors():
+        with storage_errors():
             fs.pipe_file(full, data, **({"IfMatch": expected} if expected else {"mode": "create"}))
         fs.invalidate_cache()
 
@@ -212,7 +199,7 @@ class ObjectStore:
         base = self._resolve("")[1]
         fs.invalidate_cache()
         try:
-            with _storage_errors():
+            with storage_errors():
                 names = local_files(full) if self.is_local else fs.find(full)
         except FileNotFoundError:
             return set()
@@ -236,7 +223,7 @@ class ObjectStore:
             # Another user's file may be replaced, but not touched.
             self.write(path, data)
         except OSError as error:
-            if not _condition_failed(error):
+            if not condition_failed(error):
                 raise
             return False
         return True
@@ -244,7 +231,7 @@ class ObjectStore:
     def _renew_remote(self, path: str, data: bytes) -> None:
         fs, full = self._resolve(path)
         fs.invalidate_cache()
-        with _storage_errors():
+        with storage_errors():
             info = fs.info(full)
         written = info.get("LastModified")
         if written is None or time.time() - written.timestamp() > RENEWED_AFTER_SECONDS:
@@ -257,7 +244,7 @@ class ObjectStore:
         """Remove one object; nothing happens where there is none."""
         fs, full = self._resolve(path)
         try:
-            with _storage_errors():
+            with storage_errors():
                 fs.rm_file(full)
         except FileNotFoundError:
             return
@@ -271,7 +258,7 @@ class ObjectStore:
             return {path[base:]: stamp for path, entry in local_files(full).items() if (stamp := stamp_of(entry))}
         fs.invalidate_cache()
         try:
-            with _storage_errors():
+            with storage_errors():
                 found = fs.find(full, detail=True)
         except FileNotFoundError:
             return {}
@@ -290,38 +277,12 @@ class ObjectStore:
         fs, full = self._resolve(folder)
         fs.invalidate_cache()
         try:
-            with _storage_errors():
+            with storage_errors():
                 found = fs.find(full, detail=True)
         except FileNotFoundError:
             return {}
         stats = {str(path)[len(base) + 1 :]: remote_stat(info) for path, info in found.items()}
         return {name: stat for name, stat in stats.items() if not _is_temporary(name)}
-
-
-@contextmanager
-def _storage_errors() -> Iterator[None]:
-    """Turn a storage library's own errors into OSError, without texts that quote paths."""
-    try:
-        yield
-    except (FileNotFoundError, FileExistsError, PermissionError):
-        raise
-    except OSError as error:
-        if error.__cause__ is None and error.errno is not None:
-            raise
-        # A service's answer translated by its library, or the library's own, which may quote a path.
-        how = type(error).__name__ if error.errno is None else os.strerror(error.errno)
-        raise OSError(error.errno or errno.EIO, _failed(how)) from None
-    except Exception as error:
-        raise OSError(errno.EIO, _failed(type(error).__name__)) from None
-
-
-def _failed(how: str) -> str:
-    return f"the storage failed with {how}; see that it answers, then run again"
-
-
-def _condition_failed(error: OSError) -> bool:
-    """Whether a conditional request may have come too late: precondition failed, exists, another one under way."""
-    return isinstance(error, FileExistsError) or error.errno in (errno.EINVAL, errno.EBUSY)
 
 
 def _is_temporary(name: str) -> bool:

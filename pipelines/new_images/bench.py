@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 import pyarrow as pa
 from pydantic import BaseModel, ValidationError
 
-from pipelines.borrowing import ALL_TEST, BorrowingError
+from pipelines.borrowing.lender import BorrowingError
+from pipelines.borrowing.settings import ALL_TEST
 from pipelines.forget.schemas import SCHEMAS
 from pipelines.new_images.lent import Lent, Row
 from pipelines.versions import VERSIONS

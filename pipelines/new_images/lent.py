@@ -9,7 +9,8 @@ import pyarrow.compute as pc
 
 from assets.alignments import is_peer
 from assets.evaluation.choice import decided, validation_areas
-from pipelines.borrowing import MODELS, BorrowingError, lent_generation, remade, require_version
+from pipelines.borrowing.lender import MODELS, BorrowingError, lent_generation, remade
+from pipelines.borrowing.versions import require_version
 from resources.borrowed import Lender, digests_of, lender_of
 from resources.catalogue import CatalogueError, entry_named
 from resources.generation import Generation

@@ -9,7 +9,10 @@ import yaml
 
 from assets.study.settings import Protocol, StudyError, StudyFile, parse_study
 from assets.translation.arms import is_gan, parse_arm
-from pipelines.borrowing import ALL_TEST, lent_arms, lent_to, require_version
+from pipelines.borrowing.lender import lent_arms
+from pipelines.borrowing.request import lent_to
+from pipelines.borrowing.settings import ALL_TEST
+from pipelines.borrowing.versions import require_version
 from pipelines.cohort_files import CohortProblem, cohort_name, movable, problem_of
 from resources.catalogue import CatalogueError, Entry, entries, entry_named, read_entry
 from resources.generation import Generation

@@ -5,7 +5,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from pipelines.borrowing import MODELS, BorrowingError
+from pipelines.borrowing.lender import MODELS, BorrowingError
 from pipelines.new_images.lent import lent
 from pipelines.versions import VERSIONS
 from resources.manifests import Place, publish

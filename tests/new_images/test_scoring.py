@@ -6,7 +6,7 @@ from PIL import Image
 
 from assets.radiographs.phantom.cohort import phantom_subject
 from assets.radiographs.phantom.settings import PhantomSettings
-from pipelines.borrowing import BorrowingError
+from pipelines.borrowing.lender import BorrowingError
 from pipelines.new_images.bench import COHORT, Bench
 from pipelines.new_images.lent import Lent, Row
 from pipelines.new_images.scoring import SEEN, WITHDRAWN, Barred, _decoded, _status

@@ -7,15 +7,9 @@ import pyarrow as pa
 import pytest
 import yaml
 
-from pipelines.borrowing import (
-    ALL_TEST,
-    MODELS,
-    BorrowingError,
-    borrower,
-    lenders_by_stage,
-    lent_generation,
-    taken_settings,
-)
+from pipelines.borrowing.lender import MODELS, BorrowingError, lenders_by_stage, lent_generation
+from pipelines.borrowing.request import borrower
+from pipelines.borrowing.settings import ALL_TEST, taken_settings
 from pipelines.cohort_files import CohortProblem, cohort_name
 from pipelines.launches import stages_until
 from pipelines.lenders import TRAINING_ONLY, stages_of

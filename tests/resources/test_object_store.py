@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from resources import object_store
 from resources.local_files import LOCK
-from resources.object_store import ABSENT, S3_CONFIG, ObjectStore, StoreConflict
+from resources.object_store import ABSENT, ObjectStore, StoreConflict
+from resources.storage_errors import S3_CONFIG
 
 
 def temporaries(store: ObjectStore) -> list[str]:

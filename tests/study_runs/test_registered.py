@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from assets.study.settings import parse_study
-from pipelines.borrowing import MODELS
+from pipelines.borrowing.lender import MODELS
 from pipelines.cohort_files import CohortProblem, declared, problem_of
 from pipelines.settings import STAGE_SETTINGS
 from pipelines.study.registered import StudyProblem, fold_cohort, registered

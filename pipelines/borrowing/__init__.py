@@ -1,0 +1,1 @@
+"""A cohort that takes the models of another one."""
