@@ -4,7 +4,7 @@ from assets.radiographs.identity import pseudonym
 from assets.radiographs.settings import RadiographSettings
 from pipelines.new_images.files import people, planned_file
 from resources.manifests import digest_of
-from tests.radiographs.test_radiographs_asset import dicom
+from tests.radiographs.files_bench import dicom
 
 KEY = b"a key for the tests only"
 ALL_TEST = RadiographSettings(test_share=1.0, validation_share=0.0)
