@@ -1,7 +1,9 @@
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from resources.object_store import ObjectStore
@@ -22,3 +24,9 @@ def made(published: MadeUp, tmp_path: Path) -> MadeUp:
     """A copy of the published store, to be changed."""
     shutil.copytree(published.store.root, tmp_path / "made")
     return replace(published, store=ObjectStore(str(tmp_path / "made")))
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as found:
+        yield found
