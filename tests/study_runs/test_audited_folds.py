@@ -7,7 +7,7 @@ from pipelines import verify_rows
 from pipelines.verify import verify
 from resources.manifests import Place, publish
 from resources.object_store import ObjectStore
-from tests.pipelines.test_verify import (
+from tests.verify.audited import (
     EACH,
     RADIOGRAPHS_0,
     carried,
