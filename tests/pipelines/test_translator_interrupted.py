@@ -1,4 +1,4 @@
-"""A run that is interrupted ends at once, whatever trains in its threads, and goes on from its checkpoints."""
+"""A run that is interrupted ends at the next step of what trains in its threads, and its checkpoints are kept."""
 
 import os
 import signal
